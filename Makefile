@@ -1,0 +1,43 @@
+# Every target sets up what it needs: a Python 3.11 or newer is all that must be there.
+SHELL := /bin/bash
+PYTHON ?= python3
+PIPENV_VERSION := 2026.10.3
+PIPENV := .tools/bin/pipenv
+export PIPENV_VENV_IN_PROJECT := 1
+export PIPENV_IGNORE_VIRTUALENVS := 1
+export PIPENV_VERBOSITY := -1
+BIN := .venv/bin
+
+.PHONY: setup run test lint bench lock clean
+
+setup: .venv/.synced
+
+$(PIPENV):
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+
+.venv/.synced: Pipfile.lock | $(PIPENV)
+	$(PIPENV) --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" sync --dev
+	touch $@
+
+# The whole product on this machine: embedded PostgreSQL, migrations, samples, watcher, refresh, exports.
+run: setup
+	$(BIN)/python -m app sample
+	$(BIN)/python -m app run
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Pins every package with its hashes, and keeps index addresses out of the lock.
+lock: | $(PIPENV)
+	$(PIPENV) lock --dev
+	$(PYTHON) -c "import json, pathlib; p = pathlib.Path('Pipfile.lock'); lock = json.loads(p.read_text()); lock['_meta']['sources'] = []; [entry.pop('index', None) for section in ('default', 'develop') for entry in lock[section].values()]; p.write_text(json.dumps(lock, indent=4) + '\n')"
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

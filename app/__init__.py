@@ -1,0 +1,1 @@
+"""Sluice: files dropped into a folder become trustworthy PostgreSQL tables."""
