@@ -1,10 +1,10 @@
-"""The values that travel along the flow, from the watcher to the archive; no behaviour of their own."""
+"""The values that travel along the flow, from the watcher to the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Batch:
     """A run of rows as read, before any rule of a feed is applied.
 
     frame: `line_number` and `row_number` (Int64), then one String column per name asked for;
-        an empty field is null. row_number counts the file's data rows from 1, rejected ones included.
+        an empty field is null. row_number counts the data rows from 1, rejected ones included.
     rejects: rows of the same stretch whose structure is broken; they are not in the frame.
     raw_texts: gives the original text of the frame's rows at the given positions.
     bytes_read: how far into the stored file reading has come, for progress.

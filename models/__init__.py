@@ -25,11 +25,12 @@ def metadata_for(schemas: Mapping[str, str]) -> MetaData:
     renamed = MetaData(naming_convention=NAMING)
     for table in Base.metadata.tables.values():
         own = table.schema or ""
-        table.to_metadata(
+        copy = table.to_metadata(
             renamed,
             schema=schemas.get(own, own),
             referred_schema_fn=lambda _table, _to, _constraint, referred: schemas.get(
                 referred or "", referred
             ),
         )
+        copy._prefixes = table._prefixes  # noqa: SLF001 - to_metadata forgets UNLOGGED
     return renamed

@@ -21,9 +21,9 @@ class StagedJobTitles(Base):
         },
     )
 
-    line_number: Mapped[int] = mapped_column(
-        BigInteger, primary_key=True, comment="Physical line of the file"
-    )
+    __mapper_args__ = {"primary_key": ["line_number"]}  # noqa: RUF012 - as SQLAlchemy declares it
+
+    line_number: Mapped[int] = mapped_column(BigInteger, comment="Physical line of the file")
     title: Mapped[str] = mapped_column(Text, comment="Title, trimmed and lower-cased")
     pdl_count: Mapped[int] = mapped_column(BigInteger, comment="People with the title")
     related: Mapped[list[str]] = mapped_column(

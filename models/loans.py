@@ -23,9 +23,9 @@ class StagedLoans(Base):
         },
     )
 
-    line_number: Mapped[int] = mapped_column(
-        BigInteger, primary_key=True, comment="Physical line of the file"
-    )
+    __mapper_args__ = {"primary_key": ["line_number"]}  # noqa: RUF012 - as SQLAlchemy declares it
+
+    line_number: Mapped[int] = mapped_column(BigInteger, comment="Physical line of the file")
     repayment_date: Mapped[date] = mapped_column(Date, comment="Day the loans were due")
     loans: Mapped[int] = mapped_column(BigInteger, comment="Loans due on the day")
     defaults: Mapped[int] = mapped_column(BigInteger, comment="Of these, defaulted")

@@ -1,0 +1,33 @@
+"""Brings the schema to the newest revision, as `alembic upgrade head` does."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from app.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def alembic_config(settings: Settings, database_url: str) -> Config:
+    """Gives the project's Alembic configuration, bound to one database."""
+    config = Config(toml_file=PROJECT / "pyproject.toml")
+    config.attributes.update(settings=settings, database_url=database_url)
+    return config
+
+
+def upgrade(settings: Settings, database_url: str) -> None:
+    """Migrates to the newest revision under an advisory lock; does nothing when there already.
+
+    With `DEV` every table is dropped first. Blocks, and runs an event loop of its own: call it
+    in a thread.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = alembic_config(settings, database_url)
+    if settings.dev:
+        command.downgrade(config, "base")
+    command.upgrade(config, "head")
