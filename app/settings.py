@@ -19,7 +19,12 @@ class Settings(BaseSettings):
     """Names and defaults as the README's table lists them."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", case_sensitive=False, extra="ignore", env_ignore_empty=True
+        env_file=".env",
+        case_sensitive=False,
+        extra="ignore",
+        env_ignore_empty=True,
+        validate_by_name=True,
+        validate_by_alias=True,
     )
 
     database_url: str | None = Field(
