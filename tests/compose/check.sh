@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Brings the whole stack up from a fresh copy of this tree, uses it as a person would, breaks it,
+# and takes it down again. Prints one `ok:` line per fact; the first that does not hold prints the
+# logs and ends with exit code 1. Where no Docker engine answers, it says so and ends with 0.
+#
+# Needs Docker Compose 2.24 or newer, curl, and the images of docker-compose.yaml and Dockerfile
+# (here already, or to be pulled). APP_CONTAINER and ADMINER_PORT are taken from the environment;
+# without them, `app` and 8080 are used when free.
+set -euo pipefail
+
+tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+real_loans=$tree/../shared/data/loans.csv
+slow_rows=200
+months=(01 02 03 04 05 06)
+month_rows=150000
+cap_lease_only=0000000010000000
+
+if ! docker info >/dev/null 2>&1; then
+  echo "not checked: no Docker engine answers here, so the containers were not tried"
+  exit 0
+fi
+
+work=$(mktemp -d)
+export COMPOSE_PROJECT_NAME=sluice-check-$$
+image=$COMPOSE_PROJECT_NAME-app
+unset POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB DATABASE_URL DB_STRING DB_STRING_ASYNC
+
+ok() { echo "ok: $* (${SECONDS}s)"; }
+
+fail() {
+  echo "FAILED: $*" >&2
+  { compose ps -a; compose logs --no-color --tail 80; } >&2 || true
+  exit 1
+}
+
+compose() { docker compose --project-directory "$work/tree" --file "$work/tree/docker-compose.yaml" "$@"; }
+
+query() { compose exec -T db psql -U sluice -d sluice -XAtc "$1" </dev/null; }
+
+# await SECONDS "what is awaited" COMMAND...: tries the command until it holds or time is up.
+await() {
+  local limit=$1 what=$2 began=$SECONDS
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $((SECONDS - began)) -lt "$limit" ] || fail "waited $limit s for: $what"
+    sleep 0.3
+  done
+}
+
+# equal "what" FOUND EXPECTED
+equal() { [ "$2" = "$3" ] || fail "$1: found '$2', expected '$3'"; }
+
+# yields SQL EXPECTED: whether the query's answer is the expected one.
+yields() { [ "$(query "$1")" = "$2" ]; }
+
+take_down() {
+  local code=$?
+  exec 8>&- || true
+  compose down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+  # exports/ and logs/ hold files of the app user, which the caller may not remove.
+  docker run --rm --user 0 --entrypoint rm -v "$work:/work" "$image" -rf /work/tree >/dev/null 2>&1 || true
+  docker image rm "$image" >/dev/null 2>&1 || true
+  rm -rf "$work"
+  exit "$code"
+}
+
+port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+choose_names() {
+  if [ -z "${APP_CONTAINER:-}" ]; then
+    APP_CONTAINER=app
+    ! docker container inspect app >/dev/null 2>&1 || APP_CONTAINER=$image-1
+  fi
+  if [ -z "${ADMINER_PORT:-}" ]; then
+    ADMINER_PORT=8080
+    while port_is_taken "$ADMINER_PORT"; do ADMINER_PORT=$((ADMINER_PORT + 1)); done
+  fi
+  export APP_CONTAINER ADMINER_PORT
+}
+
+# A fresh clone: no environment file, nothing in the three folders, owned by whoever runs this.
+copy_tree() {
+  mkdir "$work/tree"
+  tar -C "$tree" --exclude=./.git --exclude=./.venv --exclude=./.tools --exclude=./.data --exclude=./.env \
+    --exclude='./imports/*' --exclude='./exports/*' --exclude='./logs/*' --exclude=__pycache__ -c . |
+    tar -C "$work/tree" -x
+}
+
+# loans_csv FIRST_YEAR ROWS: a loans file with one row per day, 28 days to the month.
+loans_csv() {
+  awk -v year="$1" -v rows="$2" 'BEGIN {
+    print "Date of Repayment,Number of Loans,Default (as of 2023-05-09),Liquidation (as of 2023-05-09)"
+    for (i = 0; i < rows; i++)
+      printf "%d-%02d-%02d,%d,%d,%d\n", year + int(i / 336), 1 + int(i / 28) % 12, 1 + i % 28, 40 + i % 7, i % 5, i % 11
+  }'
+}
+
+# entity_csv MONTH: a month file of 2024; the values are 1 to month_rows.
+entity_csv() {
+  awk -v month="$1" -v rows="$month_rows" 'BEGIN {
+    print "created_at,value"
+    for (i = 0; i < rows; i++)
+      printf "2024-%s-%02d %02d:%02d:%02d,%d\n", month, 1 + i % 28, i % 24, i % 60, i % 59, i + 1
+  }'
+}
+
+app_is_healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$APP_CONTAINER")" = healthy ]; }
+
+drop() { docker cp "$1" "$APP_CONTAINER:/app/imports" >/dev/null 2>&1 || fail "docker cp $1 $APP_CONTAINER:/app/imports"; }
+
+loaded_times() { echo "SELECT count(*) FROM ops.load WHERE file_name = '$1' AND status = 'loaded'"; }
+
+bring_up() {
+  compose build --quiet >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; fail "the image does not build"; }
+  ok "the image builds, $(docker image inspect --format '{{.Size}}' "$image" | awk '{printf "%d MB", $1 / 1e6}')"
+  compose up --detach --wait >"$work/up.log" 2>&1 || { cat "$work/up.log" >&2; fail "docker compose up --wait"; }
+  ok "docker compose up brings every service up, with no file made or changed by hand"
+}
+
+check_copied_file() {
+  local loans=$work/loans.csv
+  if [ -f "$real_loans" ]; then cp "$real_loans" "$loans"; else loans_csv 2021 620 >"$loans"; fi
+  loans_rows=$(($(wc -l <"$loans") - 1))
+  drop "$loans"
+  await 60 "loans.csv loaded" yields "$(loaded_times loans.csv)" 1
+  equal "rows inserted from loans.csv" "$(query "SELECT rows_inserted FROM ops.load WHERE file_name = 'loans.csv'")" "$loans_rows"
+  ok "docker cp of loans.csv into $APP_CONTAINER:/app/imports loads its $loans_rows rows"
+}
+
+# Another container writes a file and keeps it open for longer than a sweep.
+check_slow_writer() {
+  local opened
+  loans_csv 2019 "$slow_rows" >"$work/slow.csv"
+  mkfifo "$work/pipe"
+  docker run --rm --interactive --user 0 --network none -v "${COMPOSE_PROJECT_NAME}_imports:/imports" \
+    "$image" sh -c 'cat >/imports/loans_slow.csv' <"$work/pipe" &
+  local writer=$!
+  exec 8>"$work/pipe"
+  head -n $((slow_rows / 2)) "$work/slow.csv" >&8
+  await 20 "the slow file's first half" compose exec -T app test -s imports/loans_slow.csv
+  opened=$SECONDS
+  await 30 "more than a sweep" test $((SECONDS - opened)) -ge 12
+  equal "loads of the open file" "$(query "SELECT count(*) FROM ops.load WHERE file_name = 'loans_slow.csv'")" 0
+  tail -n +$((slow_rows / 2 + 1)) "$work/slow.csv" >&8
+  exec 8>&-
+  wait "$writer" || fail "the slow writer"
+  await 30 "loans_slow.csv loaded" yields "$(loaded_times loans_slow.csv)" 1
+  equal "what the ledger says of it" \
+    "$(query "SELECT count(*), sum(rows_read), sum(rows_inserted) FROM ops.load WHERE file_name = 'loans_slow.csv'")" \
+    "1|$slow_rows|$slow_rows"
+  ok "a file held open by another container waits, and then loads once and whole"
+}
+
+check_cron() {
+  local rows=$((loans_rows + slow_rows))
+  await 75 "a first run by cron" grep -q . "$work/tree/logs/cron.log"
+  compose logs --no-color cron | grep -qi refresh || fail "docker compose logs cron does not tell of the refresh"
+  ok "cron itself ran the job, and logs/cron.log and docker compose logs cron tell of it"
+  compose exec -T --user app cron docker/refresh-and-export </dev/null || fail "the cron job ended with exit code $?"
+  equal "rows of the rolling average" "$(query 'SELECT count(*) FROM warehouse.default_liquidation_rolling_avg')" "$rows"
+  equal "lines of its export" "$(wc -l <"$work/tree/exports/loans/default_liquidation_rolling_avg.csv")" $((rows + 1))
+  ok "the cron job refreshes the view ($rows rows) and writes its export to exports/ on the host"
+}
+
+check_adminer() {
+  local page
+  page=$(curl --silent --show-error --max-time 10 "http://127.0.0.1:$ADMINER_PORT/") || fail "Adminer does not answer"
+  grep -Eq 'name=.auth\[server\].[^>]*value=.db.' <<<"$page" || fail "Adminer's server is not filled in: $page"
+  ok "Adminer's login page is on 127.0.0.1:$ADMINER_PORT with the server filled in"
+}
+
+# The status lines of the daemon, by its command line, as /proc shows them.
+check_confinement() {
+  local status
+  # shellcheck disable=SC2016
+  status=$(compose exec -T app sh -c 'for p in /proc/[0-9]*; do
+      tr "\0" " " <"$p/cmdline" | grep -q "^python -m app watch" && cat "$p/status"; done' </dev/null || true)
+  equal "the daemon's user" "$(awk '/^Uid:/{print $2, $3, $4}' <<<"$status")" "1000 1000 1000"
+  equal "its capabilities" "$(awk '/^CapEff:/{print $2}' <<<"$status")" "$cap_lease_only"
+  equal "those it could ever get" "$(awk '/^CapBnd:/{print $2}' <<<"$status")" "$cap_lease_only"
+  equal "read-only root" "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$APP_CONTAINER")" true
+  ! docker run --rm "$image" sh -c 'echo x >>app/__init__.py' 2>/dev/null || fail "the app user can change the code"
+  ok "the daemon is uid 1000 with CAP_LEASE alone, on a read-only root, and cannot change its code"
+}
+
+check_migrations() {
+  compose exec -T app alembic current </dev/null 2>&1 | grep -q '(head)' || fail "alembic current is not at the head"
+  compose exec -T app alembic check </dev/null >"$work/alembic.log" 2>&1 || { cat "$work/alembic.log" >&2; fail "alembic check"; }
+  ok "alembic current and alembic check work in the container, and the schema is the models'"
+}
+
+# The database goes away while a load is under way, and files keep arriving meanwhile.
+check_database_restart() {
+  local month names=()
+  for month in "${months[@]}"; do entity_csv "$month" >"$work/entity_2024_$month.csv"; done
+  for month in "${months[@]:0:3}"; do drop "$work/entity_2024_$month.csv"; done
+  await 60 "a load under way" yields "SELECT count(*) > 0 FROM ops.load WHERE file_name LIKE 'entity%' AND status = 'running'" t
+  compose restart --timeout 0 db >/dev/null 2>&1 &
+  local restart=$!
+  for month in "${months[@]:3}"; do drop "$work/entity_2024_$month.csv"; done
+  wait "$restart" || fail "docker compose restart db"
+  ok "the database was killed and started again while a load was under way"
+  await 120 "all month files loaded" \
+    yields "SELECT count(DISTINCT file_name) FROM ops.load WHERE file_name LIKE 'entity%' AND status = 'loaded'" "${#months[@]}"
+  equal "loads per file" "$(query "SELECT max(n) FROM (SELECT count(*) AS n FROM ops.load WHERE file_name LIKE 'entity%' AND status IN ('loaded', 'duplicate') GROUP BY file_name) AS loads")" 1
+  equal "months, rows and sum" \
+    "$(query "SELECT count(DISTINCT date_trunc('month', created_at)), count(*), sum(value) FROM warehouse.entity")" \
+    "${#months[@]}|$((${#months[@]} * month_rows))|$((${#months[@]} * month_rows * (month_rows + 1) / 2))"
+  equal "rows of loans" "$(query 'SELECT count(*) FROM warehouse.loans')" $((loans_rows + slow_rows))
+  equal "restarts of the app" "$(docker inspect --format '{{.RestartCount}}' "$APP_CONTAINER")" 0
+  await 60 "a healthy app" app_is_healthy
+  ok "nothing was lost: ${#months[@]} files loaded once each, $((${#months[@]} * month_rows)) rows, the app never restarted"
+}
+
+check_stop() {
+  local began=$SECONDS
+  compose stop app cron >/dev/null 2>&1
+  [ $((SECONDS - began)) -le 14 ] || fail "the app had to be killed"
+  equal "exit code of the app" "$(docker inspect --format '{{.State.ExitCode}}' "$APP_CONTAINER")" 0
+  ok "the app stops within its grace period"
+}
+
+trap take_down EXIT
+trap 'exit 130' INT TERM
+choose_names
+copy_tree
+bring_up
+check_copied_file
+check_confinement
+check_adminer
+check_migrations
+check_slow_writer
+check_cron
+check_database_restart
+check_stop
+ok "all checked"
