@@ -1,0 +1,134 @@
+"""Takes a file whose load is over out of the imports folder, and never another one.
+
+The archive stands on it. A claim is a rename into `.moving/` beside the file; what it holds is
+looked at only then, as a newer file may have taken the name at any instant before. Such a one
+goes back. Each step may be the last before a crash: `restore_claims` undoes what is half done.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from app import files
+from app.files import Identity
+
+log = structlog.get_logger()
+
+CLAIMS = ".moving"
+SUPERSEDED = ".superseded"
+
+
+class Outcome(StrEnum):
+    """What became of the source; but for CHANGED, the loaded content is where it belongs."""
+
+    MOVED = "moved"
+    KEPT = "source kept"
+    GONE = "source was gone"
+    REPLACED = "a newer file has its name and stays"
+    CHANGED = "written to after it was read, stays"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file whose load is over.
+
+    opened: the descriptor it was read from, still open; its position is not used.
+    identity: as it was when reading began. name: printable.
+    keep_source: copy only, for files that were loaded from outside the imports folder.
+    """
+
+    source: Path
+    opened: BinaryIO
+    identity: Identity
+    name: str
+    load_id: int
+    keep_source: bool = False
+
+
+def claim_source(loaded: LoadedFile, claim: Path) -> Outcome:
+    """Takes the source away to the claim's path; MOVED only when it holds what was loaded."""
+    if files.identity_at(claim) is None:
+        outcome = compare(loaded, files.identity_at(loaded.source))
+        if outcome is not Outcome.MOVED:
+            return outcome
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            loaded.source.rename(claim)
+        except FileNotFoundError:
+            return Outcome.GONE
+    outcome = compare(loaded, files.identity_at(claim))
+    if outcome in (Outcome.REPLACED, Outcome.CHANGED):
+        put_back(claim, loaded.source)
+    return outcome
+
+
+def claim_path(loaded: LoadedFile) -> Path:
+    """Keeps the source's name whole, so that a claim left by a crash can be put back."""
+    return loaded.source.parent / CLAIMS / str(loaded.load_id) / loaded.source.name
+
+
+def compare(loaded: LoadedFile, current: Identity | None) -> Outcome:
+    if current is None:
+        return Outcome.GONE
+    if current.has_same_content(loaded.identity):
+        return Outcome.MOVED
+    return Outcome.CHANGED if current.is_same_file(loaded.identity) else Outcome.REPLACED
+
+
+def put_back(claim: Path, home: Path) -> None:
+    """Gives a file its name back; where that is taken, by a newer file, it is set aside.
+
+    What was overwritten by its owner must not be loaded after what it was overwritten with.
+    """
+    try:
+        os.link(claim, home, follow_symlinks=False)
+    except OSError:
+        current, held = files.identity_at(home), files.identity_at(claim)
+        if held is None:
+            return
+        if current is None:  # no hard links on this file system
+            claim.rename(home)
+            return
+        if not current.is_same_file(held):
+            set_aside(claim, home)
+            return
+    claim.unlink(missing_ok=True)
+
+
+def set_aside(claim: Path, home: Path) -> None:
+    aside = home.parent / SUPERSEDED / claim.parent.name / claim.name
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    claim.rename(aside)
+    log.warning("overwritten file set aside", file=files.printable_name(home.name), path=str(aside))
+
+
+def restore_claims(imports_dir: Path) -> list[Path]:
+    """Puts back the files that a crash left halfway out of the folder; returns their names.
+
+    For the start of the service. A move that another service has under way survives it: that
+    one saves the content from its descriptor, and the file is found to be a duplicate.
+    """
+    patterns = (f"{CLAIMS}/*/*", f"*/{CLAIMS}/*/*")
+    restored = []
+    for claim in sorted(each for pattern in patterns for each in imports_dir.glob(pattern)):
+        home = claim.parents[2] / claim.name
+        put_back(claim, home)
+        remove_empty(claim.parent)
+        restored.append(home)
+    return restored
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes a claim's folder, unless something is still in it."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
