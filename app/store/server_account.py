@@ -152,8 +152,7 @@ def allow_search(folder: Path, uid: int) -> None:
     entries[NAMED_USER, uid] = entries.get((NAMED_USER, uid), 0) | SEARCH
     mask = entries.get((MASK, NO_ID), entries[OWNING_GROUP, NO_ID])
     entries[MASK, NO_ID] = mask | SEARCH
-    packed = (ACL_ENTRY.pack(tag, bits, user) for (tag, user), bits in sorted(entries.items()))
-    os.setxattr(folder, ACL_ATTRIBUTE, ACL_VERSION + b"".join(packed))
+    write_access_list(folder, entries)
 
 
 def read_access_list(folder: Path) -> dict[tuple[int, int], int]:
@@ -164,6 +163,12 @@ def read_access_list(folder: Path) -> dict[tuple[int, int], int]:
         return {(tag, NO_ID): permissions for tag, permissions in bits.items()}
     packed = os.getxattr(folder, ACL_ATTRIBUTE)[len(ACL_VERSION) :]
     return {(tag, user): bits for tag, bits, user in ACL_ENTRY.iter_unpack(packed)}
+
+
+def write_access_list(folder: Path, entries: dict[tuple[int, int], int]) -> None:
+    """Replaces the folder's access list, and its mode, by permissions by (tag, id)."""
+    packed = (ACL_ENTRY.pack(tag, bits, user) for (tag, user), bits in sorted(entries.items()))
+    os.setxattr(folder, ACL_ATTRIBUTE, ACL_VERSION + b"".join(packed))
 
 
 def open_tree(account: Account, tree: Path) -> None:

@@ -134,12 +134,11 @@ def make_data(cluster: Cluster, account: Account, lock: int) -> None:
         shutil.rmtree(unfinished)
     unfinished.mkdir(mode=0o700)
     account.own(unfinished)
-    for words, statement in (
-        (INITDB, ""),
-        ("postgres --single -c exit_on_error=true postgres", f"CREATE DATABASE {DATABASE}\n"),
-    ):
-        program, *options = words.split()
-        call = [str(programs() / program), "-D", str(unfinished), *options]
+    in_folder = ["-D", str(unfinished)]
+    initdb = [*INITDB.split(), *in_folder]
+    single = ["postgres", "--single", *in_folder, "-c", "exit_on_error=true", "postgres"]
+    for call, statement in ((initdb, ""), (single, f"CREATE DATABASE {DATABASE}\n")):
+        call[0] = str(programs() / call[0])
         done = run(account, call, lock=lock, input=statement, stdout=PIPE)
         if done.returncode != 0:
             raise DatabaseUnreachableError(
