@@ -136,7 +136,12 @@ fcntl.fcntl = with_writer
 print(completeness.has_writer(os.open(path, os.O_RDONLY)))
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
     )
 
     assert (ended.returncode, ended.stdout) == (0, "the lease was broken\nFalse\n")
@@ -320,8 +325,8 @@ def test_a_file_that_cannot_be_opened_says_why(
 def test_a_look_leaves_no_descriptor_open(tmp_path: Path, observer: Observer) -> None:
     path = tmp_path / "loans.csv"
     path.write_bytes(b"a,b\n")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for each in (path, tmp_path, tmp_path / "missing"):
         observer.look(each)
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
