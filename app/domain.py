@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+import dataframely as dy
 import polars as pl
 
 
@@ -58,6 +60,99 @@ class Batch:
     bytes_read: int
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of itself beside its rows, and the day it arrived.
+
+    scope: the part of the warehouse the file replaces (entity: its month `YYYY-MM`), else None.
+    as_of: the day the numbers describe, from the header or else the day of arrival.
+    today: the day of arrival, in the time zone of this machine.
+    """
+
+    scope: str | None
+    as_of: date
+    today: date
+
+    @property
+    def month_start(self) -> datetime:
+        """First instant of the month in `scope`, without a time zone."""
+        return datetime.strptime(f"{self.scope}-01", "%Y-%m-%d")  # noqa: DTZ007 - as stored
+
+    @property
+    def month_end(self) -> datetime:
+        """First instant after the month in `scope`, without a time zone."""
+        return (self.month_start + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a feed's file, under the name it has in the frame.
+
+    aliases: other names it may have in a header; case, blanks and underscores do not matter,
+    and `{as_of}` stands for a date YYYY-MM-DD.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class Contract(dy.Schema):
+    """The rules of a feed's rows; every feed's contract starts from this one.
+
+    Columns other than String are parsed from the file's text before the rules are applied.
+    A rule's name, read as words, is the reason people are given.
+    """
+
+    line_number = dy.Int64(nullable=False)
+
+
+class Merge(StrEnum):
+    """How staged rows reach the warehouse."""
+
+    SCRIPT = "script"  # sql/merge/<pipeline>.sql, from staging.<pipeline>
+    MONTH = "month"  # the staged table becomes the month's partition
+
+
+def unchanged(frame: pl.DataFrame, _facts: Facts) -> pl.DataFrame:
+    """Leaves a frame as it is."""
+    return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How one feed is matched, read, checked and merged.
+
+    file_name: pattern that a file's name has to contain, matched without case; its groups
+        `year` and `month`, where it has them, give the scope.
+    columns: those of the header. rest: with it, every further column, named or not, belongs
+        to the feed too and is called `<rest>_1`, `<rest>_2`, ...
+    contract: gives the rules for a file, from what it says of itself.
+    prepare: brings a frame of String columns into the contract's columns, before parsing.
+    month_key: for feeds whose file is a month, the instant's column and the id's.
+    looks_like: the file name as people write it, for messages.
+    """
+
+    name: str
+    looks_like: str
+    file_name: re.Pattern[str]
+    columns: tuple[Column, ...]
+    contract: Callable[[Facts], type[Contract]]
+    merge: Merge = Merge.SCRIPT
+    prepare: Callable[[pl.DataFrame, Facts], pl.DataFrame] = unchanged
+    rest: str | None = None
+    month_key: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a file goes: its pipeline, its facts, and a name for each field of its header."""
+
+    pipeline: Pipeline
+    facts: Facts
+    names: tuple[str, ...]
+
+
 class LoadStatus(StrEnum):
     """The states of a load in the ledger."""
 
@@ -66,3 +161,46 @@ class LoadStatus(StrEnum):
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What reading a file to its end has shown.
+
+    days: the days of the staged rows, for feeds whose file is a month.
+    keys_differ: whether the rows' keys are known to differ from each other.
+    """
+
+    rows_read: int = 0
+    rows_staged: int = 0
+    days: frozenset[date] = frozenset()
+    keys_differ: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCounts:
+    """Rows of one load by what became of them; deleted ones are the warehouse's, not the file's."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How one load ended.
+
+    filed_path: where the file is kept now; None when it was deleted or is still in imports/.
+    """
+
+    load_id: int
+    pipeline: str | None
+    file_name: str
+    status: LoadStatus
+    counts: LoadCounts
+    error: str | None = None
+    filed_path: str | None = None

@@ -90,7 +90,7 @@ def driver_connection(connection: AsyncConnection) -> asyncpg.Connection:
     return raw
 
 
-def _driver_error(error: BaseException) -> BaseException:
+def driver_error(error: BaseException) -> BaseException:
     """Gives what asyncpg raised, without SQLAlchemy's wrappers around it."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
@@ -110,7 +110,7 @@ def driver_errors() -> Iterator[None]:
     try:
         yield
     except (sqlalchemy.exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
-        error = _driver_error(e)
+        error = driver_error(e)
         if isinstance(error, REFUSED):
             raise ConfigError(f"The database refuses: {_describe(error)}") from e
         if isinstance(error, UNREACHABLE):

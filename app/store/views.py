@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.store.scripts import Scripts
@@ -20,11 +20,11 @@ def bring_up_to_date(connection: Connection, scripts: Scripts) -> list[str]:
         connection.execute(select(ViewDefinition.name, ViewDefinition.sha256)).tuples().all()
     )
     changed = []
-    for name, (sql, sha256) in scripts.views().items():
+    for name, sha256 in scripts.views().items():
         if known.get(name) == sha256:
             continue
-        for statement in filter(None, map(str.strip, sql.split(";\n"))):
-            connection.execute(text(statement))
+        for statement in scripts.statements(f"views/{name}"):
+            connection.execute(statement)
         row = {"name": name, "sha256": sha256}
         connection.execute(
             insert(ViewDefinition)

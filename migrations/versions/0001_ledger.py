@@ -150,7 +150,12 @@ def upgrade() -> None:
         comment="The ledger: one line per load, never deleted.",
     )
     op.create_index(
-        "ix_load_latest", "load", ["pipeline", "scope", "load_id"], unique=False, schema="ops"
+        "ix_load_latest",
+        "load",
+        ["pipeline", "scope", "finished_at"],
+        unique=False,
+        schema="ops",
+        postgresql_where=sa.text("status = 'loaded'"),
     )
     op.create_index(
         "ix_load_running",

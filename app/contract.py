@@ -1,0 +1,123 @@
+"""Checks a batch against its feed's contract: typed rows that keep every rule, and rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import dataframely as dy
+import polars as pl
+
+from app.domain import Batch, Contract, Reject, Route
+from app.parse import WANTED, parse_column
+
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One batch after its check.
+
+    frame: the contract's columns, typed; every row keeps every rule.
+    rejects: all other rows of the batch, one reject each, by line number.
+    """
+
+    frame: pl.DataFrame
+    rejects: Sequence[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why one row of a frame is refused; `column_name` None when the row as a whole is."""
+
+    line_number: int
+    column_name: str | None
+    reason: str
+
+
+def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
+    """Splits a batch into the rows that keep the contract and the rejects.
+
+    A row that breaks several rules is one reject, for the first in the contract's order.
+    """
+    frame = route.pipeline.prepare(batch.frame, route.facts)
+    frame, unreadable = _parse(frame, contract)
+    good, failure = contract.filter(frame)
+    faults = [*unreadable, *_broken_rules(failure, contract)]
+    if not faults:
+        return Checked(good, batch.rejects)
+    rejects = [*batch.rejects, *_rejects(batch, faults)]
+    return Checked(good, sorted(rejects, key=lambda reject: reject.line_number))
+
+
+def _parse(frame: pl.DataFrame, contract: type[Contract]) -> tuple[pl.DataFrame, list[_Fault]]:
+    """Gives the frame with the contract's types, without rows that cannot be read."""
+    faults: dict[int, _Fault] = {}
+    parsed = []
+    for name, column in contract.columns().items():
+        if frame.schema[name] == column.dtype or column.dtype == pl.String:
+            continue
+        values, unreadable = parse_column(frame[name], column.dtype)
+        parsed.append(values.alias(name))
+        for position in unreadable:
+            line_number = frame["line_number"][position]
+            reason = f"{_shown(frame[name][position])} is not {WANTED[type(column.dtype)]}"
+            faults.setdefault(position, _Fault(line_number, name, reason))
+    typed = frame.with_columns(parsed).select(contract.column_names())
+    if faults:
+        keep = pl.Series([True]).new_from_index(0, len(typed)).scatter(list(faults), values=False)
+        typed = typed.filter(keep)
+    return typed, list(faults.values())
+
+
+def _broken_rules(failure: dy.FailureInfo, contract: type[Contract]) -> list[_Fault]:
+    """Names, for each row that breaks a rule, the first rule it breaks."""
+    if not len(failure):
+        return []
+    details = failure.details()
+    rules = [name for name in details.columns if name not in contract.column_names()]
+    first = pl.coalesce(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in rules)
+    named = details.with_columns(first.alias("broken rule"))
+    return [_fault(row, contract) for row in named.iter_rows(named=True)]
+
+
+def _fault(row: dict[str, object], contract: type[Contract]) -> _Fault:
+    line_number = int(str(row["line_number"]))
+    rule = str(row["broken rule"])
+    column_name, _, kind = rule.partition("|")
+    if not kind:
+        return _Fault(line_number, None, rule.replace("_", " "))
+    if kind == "nullability":
+        return _Fault(line_number, column_name, "is empty, a value is needed")
+    bound = getattr(contract.columns()[column_name], kind, None)
+    return _Fault(line_number, column_name, f"{_shown(row[column_name])} {_breach(kind, bound)}")
+
+
+def _breach(kind: str, bound: object) -> str:
+    """Says how a value breaks a column's own rule."""
+    return {
+        "min": f"is before {bound}" if isinstance(bound, date) else f"is below {bound}",
+        "min_exclusive": f"is not above {bound}",
+        "max": f"is after {bound}" if isinstance(bound, date) else f"is above {bound}",
+        "max_exclusive": f"is not before {bound}",
+        "min_length": f"is shorter than {bound} characters",
+        "max_length": f"is longer than {bound} characters",
+        "is_in": f"is none of {bound}",
+    }.get(kind, f"breaks the rule {kind.replace('_', ' ')}")
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")
+
+
+def _rejects(batch: Batch, faults: Sequence[_Fault]) -> list[Reject]:
+    """Adds to each fault the row's text as it stands in the file."""
+    lines = pl.Series([fault.line_number for fault in faults], dtype=pl.Int64)
+    positions = batch.frame["line_number"].search_sorted(lines).to_list()
+    raws = batch.raw_texts(positions)
+    return [
+        Reject(fault.line_number, fault.column_name, fault.reason, raw)
+        for fault, raw in zip(faults, raws, strict=True)
+    ]

@@ -1,0 +1,66 @@
+"""A first look at a complete file: its hash, its header, and the pipeline it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
+
+from app import files, router
+from app.domain import Arrival, Pipeline, Route
+from app.errors import FileChangedError, FileError
+from app.files import Identity
+from app.readers import Reader, open_reader
+from app.store.ledger import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file after a first look.
+
+    fault: why it cannot be loaded; then there is no reader, and a route only where its rows
+    and not the file as a whole are at fault.
+    """
+
+    arrival: Arrival
+    opened: BinaryIO
+    identity: Identity
+    content: Content
+    reader: Reader | None = None
+    route: Route | None = None
+    fault: FileError | None = None
+
+    def require_route(self) -> tuple[Reader, Route]:
+        """Gives what is needed to read on; raises the fault where there is one."""
+        if self.fault or not self.reader or not self.route:
+            raise self.fault or RuntimeError("a file without a fault has a reader and a route")
+        return self.reader, self.route
+
+
+def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -> Examined:
+    """Hashes the file, reads its header and finds its pipeline. Blocks."""
+    identity = files.identity_of(opened.fileno())
+    sha256 = hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").hexdigest()
+    opened.seek(0)
+    unrouted = Examined(arrival, opened, identity, Content(None, None, sha256))
+    try:
+        reader = open_reader(opened, arrival.name)
+        route = router.route(
+            arrival.name, arrival.folder, reader.header, arrival.discovered_at, pipelines
+        )
+    except FileError as fault:
+        return replace(unrouted, fault=fault)
+    content = Content(route.pipeline.name, route.facts.scope, sha256)
+    return replace(unrouted, content=content, reader=reader, route=route)
+
+
+def require_unchanged(examined: Examined) -> None:
+    """Raises FileChangedError when the file was written to since it was examined."""
+    now = files.identity_of(examined.opened.fileno())
+    if not now.has_same_content(examined.identity):
+        raise FileChangedError(
+            f"{examined.arrival.name} was written to while it was read; its new content is"
+            " loaded when it is complete"
+        )

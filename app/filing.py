@@ -1,0 +1,82 @@
+"""Files away what is loaded: archived, deleted or quarantined, and noted in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import archive, threads
+from app.archive import Note, Stored
+from app.claims import LoadedFile, Outcome
+from app.domain import Load, LoadStatus, Reject
+from app.errors import RetryableError
+from app.examine import Examined
+from app.settings import Settings
+from app.store import ledger
+
+log = structlog.get_logger()
+
+
+async def file_away(
+    connection: AsyncConnection,
+    load: Load,
+    examined: Examined,
+    settings: Settings,
+    *,
+    keep_source: bool,
+) -> Load:
+    """Moves the file out of imports/ and notes where it is; only ever after the commit.
+
+    keep_source: leave the file where it is and keep a copy. Raises RetryableError when the file
+    cannot be moved now; the same call later finishes it.
+    """
+    loaded = LoadedFile(
+        source=examined.arrival.path,
+        opened=examined.opened,
+        identity=examined.identity,
+        name=examined.arrival.name,
+        load_id=load.load_id,
+        keep_source=keep_source,
+    )
+    async with connection.begin():
+        rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
+    note = quarantine_note(load, examined, rejects)
+    stored = await threads.run(move, loaded, load, note, settings)
+    if stored.outcome is not Outcome.MOVED:
+        log.info("file was not moved", why=stored.outcome)
+    filed_path = str(stored.path) if stored.path else None
+    async with connection.begin():
+        await ledger.record_filed(connection, load.load_id, filed_path)
+    return replace(load, filed_path=filed_path)
+
+
+def move(loaded: LoadedFile, load: Load, note: Note, settings: Settings) -> Stored:
+    """Archives, deletes or quarantines the file, as its load ended. Blocks."""
+    try:
+        if load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED):
+            return archive.quarantine(loaded, settings.quarantine_folder, note)
+        if settings.on_success == "delete":
+            return Stored(None, archive.delete(loaded))
+        return archive.archive(loaded, settings.archive_folder, datetime.now(UTC))
+    except OSError as error:
+        raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
+
+
+def quarantine_note(load: Load, examined: Examined, rejects: Sequence[Reject]) -> Note:
+    """Says what is wrong with a file, for the note beside it."""
+    fault = examined.fault
+    return Note(
+        pipeline=load.pipeline,
+        sha256=examined.content.sha256,
+        at=datetime.now(UTC),
+        reason=load.error or "",
+        found=fault.found if fault else None,
+        expected=fault.expected if fault else None,
+        what_to_do=fault.remedy if fault else None,
+        line_number=fault.line_number if fault else None,
+        rejects=rejects,
+    )

@@ -1,0 +1,198 @@
+"""One load, top to bottom: examine, claim, stage and merge in one transaction, file away.
+
+Only this module knows the order of the steps. A crash anywhere leaves the old state or the new
+one, and the same call again finishes or repeats the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from structlog.contextvars import bind_contextvars
+
+from app import files, threads
+from app.domain import Arrival, Load, LoadCounts, LoadStatus, Pipeline
+from app.errors import FileChangedError, FileError, SluiceError
+from app.examine import Examined, examine, require_unchanged
+from app.filing import file_away
+from app.reading import Progress, Reading
+from app.settings import Settings
+from app.store import ledger, staging, warehouse
+from app.store.engine import driver_errors
+from app.store.rejects import RejectSpool
+from app.store.scripts import Scripts
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every load needs."""
+
+    engine: AsyncEngine
+    scripts: Scripts
+    settings: Settings
+    pipelines: Sequence[Pipeline]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How one load differs from the ordinary one.
+
+    force: load even what was loaded before. keep_source: leave the file where it is and keep a
+    copy, for files outside imports/. on_progress: told how many bytes are read so far.
+    """
+
+    force: bool = False
+    keep_source: bool = False
+    on_progress: Progress = lambda _bytes_read: None
+
+
+ORDINARY = Order()
+
+
+async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> Load:
+    """Brings one complete file into the warehouse, exactly once, and files it away.
+
+    Returns how it ended. Raises RetryableError when it has to be tried again later, with the
+    file still in place, and ConfigError when the settings keep it from working.
+    """
+    began = time.monotonic()
+    with files.open_file(arrival.path) as opened:
+        examined = await threads.run(examine, arrival, opened, tools.pipelines)
+        bind_contextvars(file=arrival.name, pipeline=examined.content.pipeline)
+        with driver_errors():
+            async with in_lane(tools.engine, examined) as connection:
+                load = await settle(connection, examined, tools, order)
+                load = await file_away(
+                    connection, load, examined, tools.settings, keep_source=order.keep_source
+                )
+    report(load, time.monotonic() - began)
+    return load
+
+
+@asynccontextmanager
+async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[AsyncConnection]:
+    """Gives a connection that holds the lock of the file's pipeline and scope.
+
+    After an error the connection is closed, which also gives the lock back.
+    """
+    lane = examined.content.lane(examined.arrival.name)
+    async with engine.connect() as connection:
+        try:
+            async with connection.begin():
+                await ledger.lock(connection, lane)
+            yield connection
+            async with connection.begin():
+                await ledger.unlock(connection, lane)
+        except BaseException:
+            with suppress(Exception):
+                await connection.invalidate()
+            raise
+
+
+async def settle(
+    connection: AsyncConnection, examined: Examined, tools: Tools, order: Order
+) -> Load:
+    """Finds out what is left to do for the file, and does it; the file itself stays in place."""
+    arrival, content = examined.arrival, examined.content
+    async with connection.begin():
+        unfiled = await ledger.find_unfiled(connection, content.sha256, arrival.name)
+        if unfiled and not order.force:
+            return unfiled
+        if not (order.force or examined.fault):
+            same = await ledger.find_same_content(connection, content)
+            if same is not None:
+                return await ledger.record_duplicate(connection, arrival, content, of=same)
+        load_id = await ledger.claim(connection, arrival, content)
+    bind_contextvars(load_id=load_id)
+    log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes)
+    return await attempt(connection, load_id, examined, tools, order)
+
+
+async def attempt(
+    connection: AsyncConnection, load_id: int, examined: Examined, tools: Tools, order: Order
+) -> Load:
+    """Runs a claimed load to its end; a fault of the file ends it too, and so does a bug of ours.
+
+    Trouble that passes by itself leaves the load `running` in the ledger, to be taken up again.
+    """
+    with RejectSpool(load_id) as rejects:
+        try:
+            with driver_errors():
+                return await bring_in(connection, load_id, examined, rejects, tools, order)
+        except FileChangedError as changed:
+            await end_badly(connection, load_id, LoadStatus.FAILED, changed)
+            raise
+        except FileError as fault:
+            require_unchanged(examined)
+            return await end_badly(connection, load_id, LoadStatus.QUARANTINED, fault, rejects)
+        except SluiceError:
+            raise
+        except Exception as bug:
+            log.exception("load failed")
+            return await end_badly(connection, load_id, LoadStatus.FAILED, bug)
+
+
+async def bring_in(
+    connection: AsyncConnection,
+    load_id: int,
+    examined: Examined,
+    rejects: RejectSpool,
+    tools: Tools,
+    order: Order,
+) -> Load:
+    """Stages, checks and merges the file and writes the load's end, all in one transaction.
+
+    Raises FileError for what is the file's own fault, FileChangedError when it was written to.
+    """
+    reader, route = examined.require_route()
+    reading = Reading(reader, route, rejects, tools.settings, order.on_progress)
+    async with connection.begin():
+        stage = await warehouse.open_stage(
+            connection, tools.scripts, route, reading.contract, load_id
+        )
+        async with aclosing(reading.rows(stage.columns)) as rows:
+            await staging.copy_rows(
+                connection, stage.table, stage.columns, rows, schema=stage.schema
+            )
+        require_unchanged(examined)
+        merged = await warehouse.merge(stage, reading.tally)
+        await rejects.copy_into(connection)
+        counts = replace(merged, read=reading.tally.rows_read, rejected=rejects.count)
+        return await ledger.end(connection, load_id, LoadStatus.LOADED, counts)
+
+
+async def end_badly(
+    connection: AsyncConnection,
+    load_id: int,
+    status: LoadStatus,
+    error: Exception,
+    rejects: RejectSpool | None = None,
+) -> Load:
+    """Writes a quarantined or failed end, with the rejects; every row read counts as rejected."""
+    async with connection.begin():
+        counts = LoadCounts()
+        if rejects:
+            await rejects.copy_into(connection)
+            counts = LoadCounts(read=rejects.rows_seen, rejected=rejects.rows_seen)
+        load = await ledger.end(connection, load_id, status, counts, str(error))
+        if isinstance(error, FileChangedError):
+            await ledger.record_filed(connection, load_id, None)
+        return load
+
+
+def report(load: Load, seconds: float) -> None:
+    """Logs how the load ended, in one line."""
+    facts = {"load_id": load.load_id, "seconds": round(seconds, 3)}
+    if load.status is LoadStatus.LOADED:
+        log.info("load finished", **asdict(load.counts), **facts)
+    elif load.status is LoadStatus.DUPLICATE:
+        log.info("file is a duplicate", reason=load.error, **facts)
+    else:
+        log.error(f"file {load.status}", reason=load.error, filed_path=load.filed_path, **facts)

@@ -1,0 +1,153 @@
+"""Reads, checks and encodes one file in a thread, a batch ahead of the COPY that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from app import contract as contracts
+from app import threads
+from app.domain import Contract, Pipeline, Reject, Route, Tally
+from app.errors import FileError
+from app.readers import Reader
+from app.settings import Settings
+from app.store.rejects import RejectSpool
+from app.store.staging import encode_rows
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedBatch:
+    """A batch ready for COPY, with what has to be known of it afterwards.
+
+    first_id, last_id: of a month's rows, when ids increase from row to row; else None.
+    """
+
+    encoded: bytes
+    rows_staged: int
+    rejects: Sequence[Reject]
+    bytes_read: int
+    days: frozenset[date]
+    first_id: int | None
+    last_id: int | None
+
+
+def encode_batches(
+    reader: Reader, route: Route, contract: type[Contract], columns: Sequence[str]
+) -> Iterator[EncodedBatch]:
+    """Gives the file's batches, checked against the contract and encoded. Blocks."""
+    for batch in reader.batches(route.names):
+        checked = contracts.check(batch, route, contract)
+        frame = checked.frame.select(columns)
+        first_id, last_id = _increasing_ids(frame, route.pipeline)
+        yield EncodedBatch(
+            encoded=encode_rows(frame),
+            rows_staged=len(frame),
+            rejects=checked.rejects,
+            bytes_read=batch.bytes_read,
+            days=_days(frame, route.pipeline),
+            first_id=first_id,
+            last_id=last_id,
+        )
+
+
+def _days(frame: pl.DataFrame, pipeline: Pipeline) -> frozenset[date]:
+    if not pipeline.month_key:
+        return frozenset()
+    return frozenset(frame[pipeline.month_key[0]].dt.date().unique())
+
+
+def _increasing_ids(frame: pl.DataFrame, pipeline: Pipeline) -> tuple[int | None, int | None]:
+    if not pipeline.month_key or frame.is_empty():
+        return None, None
+    ids = frame[pipeline.month_key[1]]
+    if not (ids.diff(null_behavior="drop") > 0).all():
+        return None, None
+    return ids[0], ids[-1]
+
+
+class Reading:
+    """One file on its way into staging; `tally` is complete when `rows` has come to its end."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        route: Route,
+        rejects: RejectSpool,
+        settings: Settings,
+        on_progress: Progress,
+    ) -> None:
+        self.contract = route.pipeline.contract(route.facts)
+        self.rejects = rejects
+        self._reader = reader
+        self._route = route
+        self._settings = settings
+        self._on_progress = on_progress
+        self._rows_staged = 0
+        self._days: set[date] = set()
+        self._last_id: int | None = None
+        self._ids_increase = True
+
+    @property
+    def tally(self) -> Tally:
+        """What was read so far."""
+        return Tally(
+            rows_read=self._rows_staged + self.rejects.count,
+            rows_staged=self._rows_staged,
+            days=frozenset(self._days),
+            keys_differ=self._ids_increase,
+        )
+
+    async def rows(self, columns: Sequence[str]) -> AsyncGenerator[bytes]:
+        """Gives the encoded rows, batch by batch, with their columns in this order.
+
+        Raises FileError when the file cannot be read on, or when more rows are rejected than
+        the settings allow.
+        """
+        batches = encode_batches(self._reader, self._route, self.contract, columns)
+        async with aclosing(threads.read_ahead(batches)) as ahead:
+            async for batch in ahead:
+                self._note(batch)
+                self._refuse_too_many_rows()
+                self._on_progress(batch.bytes_read)
+                if batch.rows_staged:
+                    yield batch.encoded
+        self._refuse_too_large_a_share()
+
+    def _note(self, batch: EncodedBatch) -> None:
+        self.rejects.add(batch.rejects)
+        self._rows_staged += batch.rows_staged
+        self.rejects.rows_seen = self.tally.rows_read
+        self._days |= batch.days
+        if not batch.rows_staged:
+            return
+        follows = self._last_id is None or (
+            batch.first_id is not None and batch.first_id > self._last_id
+        )
+        self._ids_increase = self._ids_increase and batch.first_id is not None and follows
+        self._last_id = batch.last_id
+
+    def _refuse_too_many_rows(self) -> None:
+        allowed = self._settings.max_rejected_rows
+        if allowed is not None and self.rejects.count > allowed:
+            raise self._too_many(f"at most {allowed} (MAX_REJECTED_ROWS)")
+
+    def _refuse_too_large_a_share(self) -> None:
+        allowed = self._settings.max_rejected_ratio
+        if self.rejects.count > allowed * self.tally.rows_read:
+            raise self._too_many(f"at most {allowed:.4g} of the rows (MAX_REJECTED_RATIO)")
+
+    def _too_many(self, allowed: str) -> FileError:
+        first = self.rejects.first[0]
+        column = f", {first.column_name}" if first.column_name else ""
+        return FileError(
+            found=f"{self.rejects.count} bad rows among the {self.tally.rows_read} read, the first"
+            f" in line {first.line_number}{column}: {first.reason}",
+            expected=allowed,
+            remedy="correct the rows that `rejects` lists, or allow more, and drop the file again",
+        )

@@ -1,0 +1,140 @@
+"""Feeds whose file is the month: the staged table becomes the month's partition.
+
+A fresh month is promoted: copied, keyed, attached. A month that is there already is compared
+with the staged one; few differences are applied in place, so unchanged rows are not rewritten,
+and where most rows differ the staged table takes the partition's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import asyncpg
+from sqlalchemy import CursorResult, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain import Facts, LoadCounts, Pipeline, Tally
+from app.store.engine import driver_error
+from app.store.scripts import Scripts
+from models.base import WAREHOUSE
+
+# Above this share of changed rows a new partition costs less than changing the old one.
+REPLACE_SHARE = 0.3
+# How long readers of the whole table may be kept waiting for a replacement.
+REPLACE_LOCK_TIMEOUT = "2s"
+# Building the key and comparing two months both sort or hash every row.
+SORT_MEMORY = "256MB"
+HASH_MEMORY = "128MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of one feed during one load: its scripts, run on the load's connection."""
+
+    connection: AsyncConnection
+    scripts: Scripts
+    pipeline: Pipeline
+    facts: Facts
+    load_id: int
+
+    @property
+    def staged(self) -> str:
+        """Name of the table the file is copied into."""
+        return f"{self.pipeline.name}_{self.load_id}"
+
+    @property
+    def partition(self) -> str:
+        """Name of the month's partition, whether it exists or not."""
+        return f"{self.pipeline.name}_{self.facts.month_start:%Y_%m}"
+
+    async def run(self, step: str) -> CursorResult[Any]:
+        """Runs `sql/merge/<pipeline>_<step>.sql`; gives the result of its last statement."""
+        names = {
+            "staged": self.staged,
+            "partition": self.partition,
+            "key": f"pk_{self.partition}",
+        }
+        statements = self.scripts.statements(
+            f"merge/{self.pipeline.name}_{step}",
+            names,
+            load_id=str(self.load_id),
+            first=f"'{self.facts.month_start:%Y-%m-%d}'",
+            beyond=f"'{self.facts.month_end:%Y-%m-%d}'",
+        )
+        for statement in statements:
+            result = await self.connection.execute(statement)
+        return result
+
+
+async def merge(month: Month, tally: Tally) -> LoadCounts:
+    """Makes the warehouse's month equal the staged one, and notes the days that changed.
+
+    Runs inside the load's transaction; the staged table is gone afterwards.
+    """
+    await month.connection.execute(text(f"SET LOCAL maintenance_work_mem = '{SORT_MEMORY}'"))
+    await month.connection.execute(text(f"SET LOCAL work_mem = '{HASH_MEMORY}'"))
+    repeated = 0 if tally.keys_differ else (await month.run("drop_repeated")).rowcount
+    rows = tally.rows_staged - repeated
+    if not await _exists(month):
+        await month.run("promote")
+        await _touch(month, tally.days)
+        return LoadCounts(inserted=rows, duplicate=repeated)
+    await month.run("changes")
+    changes = (await month.run("count_changes")).one()
+    await _touch(month, changes.days)
+    await _bring_in(
+        month, changes.rows_inserted + changes.rows_updated + changes.rows_deleted, rows
+    )
+    return LoadCounts(
+        inserted=changes.rows_inserted,
+        updated=changes.rows_updated,
+        unchanged=rows - changes.rows_inserted - changes.rows_updated,
+        deleted=changes.rows_deleted,
+        duplicate=repeated,
+    )
+
+
+async def _exists(month: Month) -> bool:
+    found = await month.connection.execute(
+        text("SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :partition"),
+        {"schema": month.scripts.schema(WAREHOUSE), "partition": month.partition},
+    )
+    return found.first() is not None
+
+
+async def _touch(month: Month, days: Iterable[date]) -> None:
+    """Notes the days for the next refresh."""
+    await month.connection.execute(
+        month.scripts.statement("merge/touch_days"),
+        {"pipeline": month.pipeline.name, "load_id": month.load_id, "days": list(days)},
+    )
+
+
+async def _bring_in(month: Month, changed: int, rows: int) -> None:
+    """Applies the changes by the cheaper way; both end in the same rows."""
+    if changed > REPLACE_SHARE * rows and await _replace(month):
+        return
+    if changed:
+        await month.run("apply_changes")
+    await month.run("drop_staged")
+
+
+async def _replace(month: Month) -> bool:
+    """Puts the staged table in the partition's place; False when readers do not leave in time."""
+    try:
+        async with month.connection.begin_nested():
+            await month.connection.execute(
+                text(f"SET LOCAL lock_timeout = '{REPLACE_LOCK_TIMEOUT}'")
+            )
+            await month.run("withdraw")
+            await month.run("promote")
+            await month.connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+    except DBAPIError as error:
+        if isinstance(driver_error(error), asyncpg.LockNotAvailableError):
+            return False
+        raise
+    return True

@@ -1,0 +1,72 @@
+"""Keeps a load's rejects, however many, in bounded memory until they are copied to the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain import Reject
+from app.store import staging
+from models.base import OPS
+
+MEMORY_BYTES = 8 << 20
+CHUNK_BYTES = 1 << 20
+FIRST = 20
+COLUMNS = ("load_id", "line_number", "column_name", "reason", "raw")
+
+
+class RejectSpool:
+    """The rejects of one load, in memory at first and in a temporary file when they are many.
+
+    first: the first of them, for messages. rows_seen: how many rows were read with them.
+    """
+
+    def __init__(self, load_id: int) -> None:
+        self.count = 0
+        self.rows_seen = 0
+        self.first: list[Reject] = []
+        self._load_id = load_id
+        self._encoded = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed in __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._encoded.close()
+
+    def add(self, rejects: Sequence[Reject]) -> None:
+        """Takes more rejects; blocks for the moment a write to disk takes."""
+        if not rejects:
+            return
+        self.count += len(rejects)
+        self.first.extend(rejects[: FIRST - len(self.first)])
+        frame = pl.DataFrame(
+            {
+                "load_id": pl.repeat(self._load_id, len(rejects), dtype=pl.Int64, eager=True),
+                "line_number": pl.Series([r.line_number for r in rejects], dtype=pl.Int64),
+                "column_name": pl.Series([r.column_name for r in rejects], dtype=pl.String),
+                "reason": pl.Series([r.reason for r in rejects], dtype=pl.String),
+                "raw": pl.Series([r.raw for r in rejects], dtype=pl.String),
+            }
+        )
+        self._encoded.write(staging.encode_rows(frame))
+
+    async def copy_into(self, connection: AsyncConnection) -> None:
+        """Copies all rejects into the ledger, inside the connection's transaction."""
+        if self.count:
+            await staging.copy_rows(connection, "reject", COLUMNS, self._chunks(), schema=OPS)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        self._encoded.seek(0)
+        while chunk := self._encoded.read(CHUNK_BYTES):
+            yield chunk
