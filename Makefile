@@ -13,6 +13,7 @@ BIN := .venv/bin
 setup: .venv/.synced
 
 $(PIPENV):
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Sluice needs Python 3.11 or newer, and $(PYTHON) is ' + sys.version.split()[0] + '. Name another: make PYTHON=python3.13 $(MAKECMDGOALS)')"
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
 
