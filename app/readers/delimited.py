@@ -1,0 +1,107 @@
+"""Delimited text -> batches; only this module knows the order of the steps between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from app.domain import Batch, Reject
+from app.readers import dialect, frames, raw_text, rows, structure
+from app.readers.blocks import LineBlocks
+from app.readers.encoding import UTF8, Encoding, choose_encoding
+from app.readers.rows import REFUSED, ROW, Rows
+from app.readers.structure import Lines, Offsets
+from app.readers.text import TextFile
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far reading has come: physical lines and rows before the next block."""
+
+    lines: int
+    rows: int
+
+
+class DelimitedReader:
+    """Reads rows of fields; a row whose structure is broken costs its own line only."""
+
+    def __init__(self, text: TextFile, *, prefers_tab: bool) -> None:
+        self._text = text
+        self._dialect = dialect.read_dialect(text, prefers_tab=prefers_tab)
+        self.header = self._dialect.names
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        blocks = LineBlocks(self._text.chunks(skip_bytes=self._dialect.text_bytes))
+        encoding = self._dialect.encoding
+        place = Place(lines=self._dialect.lines, rows=0)
+        carried = b""
+        while (block := blocks.take(carried)) is not None:
+            body = block.body
+            lines = structure.find_lines(body)
+            if encoding is None and not body.isascii():
+                encoding = choose_encoding(body, lines.ends)
+            shape = self._dialect.shape
+            sorted_rows = rows.sort_lines(body, lines, shape, encoding, is_last=block.is_last)
+            batch, place = self._make_batch(body, lines, sorted_rows, encoding, place, names)
+            if batch.rejects or batch.frame.height:
+                yield batch
+            settled = len(sorted_rows.roles)
+            carried = body[lines.starts[settled] :] if settled < len(lines.starts) else b""
+
+    def _make_batch(
+        self,
+        body: bytes,
+        lines: Lines,
+        sorted_rows: Rows,
+        encoding: Encoding | None,
+        place: Place,
+        names: Sequence[str],
+    ) -> tuple[Batch, Place]:
+        first_lines, last_lines = sorted_rows.bounds()
+        text = frames.join_rows(body, lines, sorted_rows)
+        columns = frames.parse_rows(text, self._dialect.shape, encoding, names, len(first_lines))
+        rows_so_far = place.rows + np.cumsum(np.isin(sorted_rows.roles, (ROW, REFUSED)))
+        numbers = pl.DataFrame(
+            {
+                "line_number": first_lines + (place.lines + 1),
+                "row_number": rows_so_far[first_lines],
+            },
+            schema={"line_number": pl.Int64, "row_number": pl.Int64},
+        )
+        codec = (encoding or UTF8).codec
+        batch = Batch(
+            frame=numbers.hstack(columns),
+            rejects=make_rejects(body, lines, sorted_rows, codec, place),
+            raw_texts=row_texts(body, lines.starts[first_lines], lines.ends[last_lines], codec),
+            bytes_read=self._text.bytes_read(),
+        )
+        row_count = int(rows_so_far[-1]) if len(rows_so_far) else place.rows
+        return batch, Place(place.lines + len(sorted_rows.roles), row_count)
+
+
+def make_rejects(
+    body: bytes, lines: Lines, sorted_rows: Rows, codec: str, place: Place
+) -> list[Reject]:
+    return [
+        Reject(
+            line_number=place.lines + 1 + refusal.first,
+            column_name=None,
+            reason=refusal.reason,
+            raw=raw_text.show_bytes(
+                body[lines.starts[refusal.first] : lines.ends[refusal.last]], codec
+            ),
+        )
+        for refusal in sorted_rows.refusals
+    ]
+
+
+def row_texts(
+    body: bytes, starts: Offsets, ends: Offsets, codec: str
+) -> Callable[[Sequence[int]], list[str]]:
+    def give(positions: Sequence[int]) -> list[str]:
+        return [raw_text.show_bytes(body[starts[k] : ends[k]], codec) for k in positions]
+
+    return give
