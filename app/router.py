@@ -129,6 +129,15 @@ def scope_of(found: re.Match[str]) -> str | None:
     return f"{groups['year']}-{groups['month']}" if "year" in groups else None
 
 
+def lane_of(name: str, folder: str | None, pipelines: Sequence[Pipeline]) -> str:
+    """Names what an arrival of this name may change: its feed, and its month where it has one."""
+    try:
+        named = candidates(name, folder, pipelines)
+    except FileError:
+        return f"?/{name}"
+    return "+".join(f"{pipeline.name}/{scope_of(found) or ''}" for pipeline, found in named)
+
+
 def route(
     name: str,
     folder: str | None,

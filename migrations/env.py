@@ -96,8 +96,8 @@ def main() -> None:
     if database_url:
         asyncio.run(run_online(settings, database_url))
         return
-    with open_database(settings) as url:
-        asyncio.run(run_online(settings, url))
+    with open_database(settings) as database:
+        asyncio.run(run_online(settings, database.url))
 
 
 main()

@@ -49,7 +49,7 @@ class Load(Base):
             postgresql_where=text("status = 'loaded'"),
         ),
         Index("ix_load_sha256", "sha256"),
-        Index("ix_load_running", "load_id", postgresql_where=text("status = 'running'")),
+        Index("ix_load_unfiled", "load_id", postgresql_where=text("filed_at IS NULL")),
         {"schema": OPS, "comment": "The ledger: one line per load, never deleted."},
     )
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from app.settings import Settings
 from app.store import embedded
+from app.store.engine import engine_url
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database that can be reached.
+
+    psql_command: a line to paste into a shell; it holds no password.
+    """
+
+    url: str
+    psql_command: str
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[str]:
+def open_database(settings: Settings) -> Iterator[Database]:
     """Gives the database's address; an embedded server runs at least as long as the block.
 
     Blocks while an embedded server starts or stops. Raises ConfigError or
     DatabaseUnreachableError when the embedded server cannot be started.
     """
     if settings.database_url:
-        yield settings.database_url
+        shown = engine_url(settings.database_url).set(drivername="postgresql", password=None)
+        yield Database(settings.database_url, shlex.join(["psql", str(shown)]))
         return
     with embedded.start(settings.embedded_dir) as server:
-        yield server.url
+        yield Database(server.url, server.psql_command)

@@ -36,6 +36,11 @@ UNREACHABLE = (
     TimeoutError,
     OSError,
 )
+NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InvalidSchemaNameError,
+)
 # A server that answers, and says that this address can never work.
 REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -113,6 +118,11 @@ def driver_errors() -> Iterator[None]:
         error = driver_error(e)
         if isinstance(error, REFUSED):
             raise ConfigError(f"The database refuses: {_describe(error)}") from e
+        if isinstance(error, NOT_MIGRATED):
+            raise ConfigError(
+                f"The database's schema is not up to date ({_describe(error)});"
+                " run `python -m app migrate`"
+            ) from e
         if isinstance(error, UNREACHABLE):
             raise DatabaseUnreachableError(
                 f"The database cannot be reached: {_describe(error)}"

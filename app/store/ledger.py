@@ -113,6 +113,7 @@ async def claim(connection: AsyncConnection, arrival: Arrival, content: Content)
         .where(
             _same_place(content),
             ops.Load.status == LoadStatus.RUNNING,
+            ops.Load.filed_at.is_(None),
             ops.Load.sha256 == content.sha256,
             ops.Load.file_name == arrival.name,
         )
@@ -215,3 +216,46 @@ async def first_rejects(connection: AsyncConnection, load_id: int, limit: int) -
         .limit(limit)
     )
     return [Reject(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A load that is `running`, or has ended with its file not filed away."""
+
+    load_id: int
+    file_name: str
+    status: LoadStatus
+    content: Content
+
+
+async def find_unsettled(connection: AsyncConnection) -> list[Unsettled]:
+    """Gives the loads that a killed service may have left, by load_id."""
+    table = ops.Load
+    columns = (
+        table.load_id,
+        table.file_name,
+        table.status,
+        table.pipeline,
+        table.scope,
+        table.sha256,
+    )
+    rows = await connection.execute(
+        select(*columns).where(table.filed_at.is_(None)).order_by(table.load_id)
+    )
+    return [
+        Unsettled(
+            row.load_id,
+            row.file_name,
+            LoadStatus(row.status),
+            Content(row.pipeline, row.scope, row.sha256),
+        )
+        for row in rows
+    ]
+
+
+async def try_lock(connection: AsyncConnection, lane: str) -> bool:
+    """Takes the lane's lock until the transaction's end, unless another connection has it."""
+    taken = await connection.execute(
+        text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": lock_key(lane)}
+    )
+    return bool(taken.scalar_one())

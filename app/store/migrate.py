@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from app.settings import Settings
 
@@ -20,8 +21,8 @@ def alembic_config(settings: Settings, database_url: str) -> Config:
     return config
 
 
-def upgrade(settings: Settings, database_url: str) -> None:
-    """Migrates to the newest revision under an advisory lock; does nothing when there already.
+def upgrade(settings: Settings, database_url: str) -> str:
+    """Migrates to the newest revision under an advisory lock, and gives that revision.
 
     With `DEV` every table is dropped first. Blocks, and runs an event loop of its own: call it
     in a thread.
@@ -31,3 +32,4 @@ def upgrade(settings: Settings, database_url: str) -> None:
     if settings.dev:
         command.downgrade(config, "base")
     command.upgrade(config, "head")
+    return ScriptDirectory.from_config(config).get_current_head() or "base"

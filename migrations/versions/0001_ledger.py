@@ -158,12 +158,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'loaded'"),
     )
     op.create_index(
-        "ix_load_running",
+        "ix_load_unfiled",
         "load",
         ["load_id"],
         unique=False,
         schema="ops",
-        postgresql_where=sa.text("status = 'running'"),
+        postgresql_where=sa.text("filed_at IS NULL"),
     )
     op.create_index("ix_load_sha256", "load", ["sha256"], unique=False, schema="ops")
     op.create_table(
@@ -283,10 +283,10 @@ def downgrade() -> None:
     op.drop_table("refresh", schema="ops")
     op.drop_index("ix_load_sha256", table_name="load", schema="ops")
     op.drop_index(
-        "ix_load_running",
+        "ix_load_unfiled",
         table_name="load",
         schema="ops",
-        postgresql_where=sa.text("status = 'running'"),
+        postgresql_where=sa.text("filed_at IS NULL"),
     )
     op.drop_index("ix_load_latest", table_name="load", schema="ops")
     op.drop_table("load", schema="ops")

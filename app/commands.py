@@ -1,0 +1,246 @@
+"""What the commands do, apart from printing: each is one use case that reads top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app import service, threads
+from app.completeness import Observer, State
+from app.domain import Arrival, Load
+from app.errors import ConfigError, FileError
+from app.export import export
+from app.files import printable_name
+from app.folder import Waiting, waiting_files
+from app.loader import Order, load_file
+from app.refresh import DERIVED_TABLES, refresh
+from app.replay import replay
+from app.service import Service
+from app.session import Session, stop_on_signals
+from app.settings import Settings
+from app.store import ledger, reports
+from app.store import migrate as migrations
+from app.store.database import open_database
+from app.store.engine import driver_errors
+
+REFRESH_SECONDS = 60.0
+FIRST_FILES_SECONDS = 120.0
+LOOK_SECONDS = 0.1
+SHOWN_FILES = 25
+SHOWN_ROWS = 5
+SHOWN_VIEWS = (
+    "default_liquidation_rolling_avg",
+    "entity_stats_daily",
+    "entity_stats_monthly",
+    "entity_stats_yearly",
+    "job_title",
+    "related_title",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What a newcomer wants to see first.
+
+    views: for each view its name, its columns and its first rows.
+    """
+
+    files: reports.Rows
+    views: Sequence[tuple[str, Sequence[str], Sequence[Sequence[Any]]]]
+    psql_command: str
+
+
+async def watch(session: Session) -> None:
+    """Runs the daemon until SIGTERM or SIGINT."""
+    await Service(session.tools, stop_on_signals()).run()
+
+
+async def run_all(session: Session, show: Callable[[Overview], None]) -> None:
+    """Runs daemon, refresh and export; shows an overview once the first files are loaded."""
+    stop = stop_on_signals()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Service(session.tools, stop).run())
+        await first_files_loaded(session.tools.settings, stop)
+        if not stop.is_set():
+            await refresh(session.tools.engine, session.tools.settings)
+            await export(session.tools.engine, session.tools.settings)
+            show(await read_overview(session))
+        await service.keep_derived(session.tools, stop, REFRESH_SECONDS)
+
+
+async def first_files_loaded(settings: Settings, stop: asyncio.Event) -> None:
+    """Waits until the imports folder is empty; not for ever, as a file may stay incomplete."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_FILES_SECONDS):
+            while not stop.is_set() and await threads.run(has_waiting_files, settings):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+
+def has_waiting_files(settings: Settings) -> bool:
+    """Whether any file in the imports folder is still to be loaded. Blocks."""
+    return bool(waiting_files(settings))
+
+
+async def read_overview(session: Session) -> Overview:
+    """Reads the latest files and the first rows of each view."""
+    schema = session.tools.settings.dw_schema
+    with driver_errors():
+        async with session.tools.engine.connect() as connection:
+            files = await reports.recent_files(connection, SHOWN_FILES)
+            views = [
+                (view, *await reports.first_rows(connection, schema, view, SHOWN_ROWS))
+                for view in SHOWN_VIEWS
+            ]
+    return Overview(files, views, session.database.psql_command)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """Files to load in the foreground, with the feed where it was named."""
+
+    files: tuple[Path, ...]
+    pipeline: str | None
+    force: bool
+
+
+async def load(session: Session, request: LoadRequest, screen: Console) -> list[Load]:
+    """Loads files one after the other, with a progress bar at a terminal.
+
+    Raises ConfigError for a pipeline that does not exist, FileError for a file that is not
+    there or still open for writing.
+    """
+    require_pipeline(session, request.pipeline)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as progress:
+        return [await load_one(session, path, request, progress) for path in request.files]
+
+
+def require_pipeline(session: Session, name: str | None) -> None:
+    """Raises ConfigError when there is no such pipeline."""
+    known = [pipeline.name for pipeline in session.tools.pipelines]
+    if name is not None and name not in known:
+        raise ConfigError(f"There is no pipeline {name!r}; there are {', '.join(known)}")
+
+
+async def load_one(session: Session, path: Path, request: LoadRequest, progress: Progress) -> Load:
+    """Loads one file from wherever it is."""
+    settings = session.tools.settings
+    arrival = await threads.run(arrival_at, path, request.pipeline, settings)
+    task = progress.add_task(arrival.name, total=arrival.file_bytes)
+    order = Order(
+        force=request.force,
+        keep_source=not is_inside(settings.imports_dir, path),
+        on_progress=lambda bytes_read: progress.update(task, completed=bytes_read),
+    )
+    return await load_file(arrival, session.tools, order)
+
+
+def is_inside(folder: Path, path: Path) -> bool:
+    """Whether a path lies below a folder, links resolved."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def arrival_at(path: Path, pipeline: str | None, settings: Settings) -> Arrival:
+    """Gives a file as an arrival; a pipeline that was named counts like the feed's own folder.
+
+    Raises FileError when the file is not there or not complete. Blocks.
+    """
+    require_complete(path, settings)
+    parent = path.resolve().parent
+    in_feed_folder = parent.parent == settings.imports_dir.resolve()
+    return Arrival(
+        path=path,
+        name=printable_name(path.name),
+        folder=pipeline or (parent.name.lower() if in_feed_folder else None),
+        file_bytes=path.stat().st_size,
+        discovered_at=datetime.now(UTC),
+    )
+
+
+def require_complete(path: Path, settings: Settings) -> None:
+    """Raises FileError when there is no complete file to read."""
+    if not path.exists():
+        raise FileError(
+            found=f"no file {path}", expected="a file", remedy="check the path and the folder"
+        )
+    outcome = Observer(settings.settle_seconds, lambda: 0.0).look(path)
+    if outcome.state not in (State.COMPLETE, State.SETTLING):
+        raise FileError(
+            found=f"{path}: {outcome.reason}",
+            expected="a complete file",
+            remedy="wait until it is written, then load it",
+        )
+
+
+async def replay_load(session: Session, load_id: int) -> Load:
+    """Loads the kept file of an earlier load again."""
+    return await replay(load_id, session.tools, Order())
+
+
+async def refresh_tables(session: Session, *, full: bool) -> None:
+    """Brings the derived tables up to date."""
+    await refresh(session.tools.engine, session.tools.settings, full=full)
+
+
+async def write_exports(
+    session: Session, *, year: int | None, month: int | None, full: bool
+) -> None:
+    """Writes the exports that changed, or the ones asked for."""
+    await export(session.tools.engine, session.tools.settings, year=year, month=month, full=full)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the database knows of files and derived tables."""
+
+    files: reports.Rows
+    freshness: reports.Rows
+
+
+async def read_status(session: Session) -> Status:
+    """Reads the latest files and the freshness of the derived tables."""
+    derived: Mapping[str, str] = {table.name: table.pipeline for table in DERIVED_TABLES}
+    with driver_errors():
+        async with session.tools.engine.connect() as connection:
+            return Status(
+                files=await reports.recent_files(connection, SHOWN_FILES),
+                freshness=await reports.freshness(connection, session.tools.scripts, derived),
+            )
+
+
+def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
+    """Gives waiting files as plain values; a path that is not UTF-8 as it prints."""
+    return [{**asdict(each), "path": printable_name(str(each.path))} for each in waiting]
+
+
+async def list_rejects(
+    session: Session, load_id: int, show: Callable[[int, str | None, str, str], None]
+) -> int:
+    """Shows each rejected row of a load and gives their number.
+
+    Raises ConfigError when there is no such load.
+    """
+    count = 0
+    with driver_errors():
+        async with session.tools.engine.connect() as connection:
+            if await ledger.find(connection, load_id) is None:
+                raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
+            async for reject in reports.stream_rejects(connection, load_id):
+                show(*reject)
+                count += 1
+    return count
+
+
+def migrate(settings: Settings) -> str:
+    """Brings the schema to the newest revision and gives that revision."""
+    with open_database(settings) as database, driver_errors():
+        return migrations.upgrade(settings, database.url)

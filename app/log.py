@@ -1,0 +1,95 @@
+"""Structured logs: one line an event, for people at a terminal or as JSON, and a file that rotates.
+
+`load_id`, `pipeline` and `file` come from structlog's context, bound where a load begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from app.errors import ConfigError
+from app.settings import Settings
+
+FILE_BYTES = 10 << 20
+FILES_KEPT = 5
+# What a reader looks for first stands first.
+LEADING = ("load_id", "pipeline", "file")
+
+
+def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = None) -> None:
+    """Sends logs to standard output, and to `logs_dir/log_file` where one is named.
+
+    quiet: only warnings, and on standard error, for commands that print a result themselves.
+
+    Raises ConfigError when the log folder cannot be written to.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        lead_with_the_load,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    stream = sys.stderr if quiet else sys.stdout
+    screen = logging.StreamHandler(stream)
+    screen.setFormatter(_formatter(settings, shared, colors=stream.isatty()))
+    handlers: list[logging.Handler] = [screen]
+    if log_file:
+        file = _rotating_file(settings, log_file)
+        file.setFormatter(_formatter(settings, shared, colors=False))
+        handlers.append(file)
+    usual = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(
+        handlers=handlers, level=logging.DEBUG if settings.debug_logs else usual, force=True
+    )
+    for noisy in ("asyncio", "watchfiles", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def lead_with_the_load(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Puts the load, its pipeline and its file before all other facts."""
+    leading = {name: event.pop(name) for name in LEADING if name in event}
+    return {**leading, **event}
+
+
+def _formatter(
+    settings: Settings, shared: list[Processor], *, colors: bool
+) -> structlog.stdlib.ProcessorFormatter:
+    as_json: list[Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+    for_people: list[Processor] = [
+        structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=24)
+    ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *(as_json if settings.log_json else for_people),
+        ],
+    )
+
+
+def _rotating_file(settings: Settings, name: str) -> RotatingFileHandler:
+    try:
+        settings.logs_dir.mkdir(parents=True, exist_ok=True)
+        return RotatingFileHandler(
+            settings.logs_dir / name, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8"
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"The log folder {settings.logs_dir} cannot be written to ({error.strerror});"
+            " make it writable for this user or set LOGS_DIR"
+        ) from error

@@ -1,0 +1,76 @@
+"""Puts right what a killed service left behind, before the watcher looks at the folder.
+
+Most of it needs nothing: a file still in imports/ is simply loaded, or filed away, by the next
+look. What is left are files that a move was halfway through, and ledger lines whose file will
+not come again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import claims, threads
+from app.domain import LoadCounts, LoadStatus
+from app.files import printable_name
+from app.folder import waiting_files
+from app.loader import Tools
+from app.settings import Settings
+from app.store import ledger
+from app.store.engine import driver_errors
+from app.store.ledger import Unsettled
+
+log = structlog.get_logger()
+
+
+async def recover(tools: Tools) -> None:
+    """Ends loads that nobody runs and whose file is gone, and finds files that were moved.
+
+    Safe beside other services: a load that really runs holds its lane's lock.
+    """
+    settings = tools.settings
+    await threads.run(claims.restore_claims, settings.imports_dir)
+    waiting = await threads.run(waiting_files, settings)
+    present = {printable_name(each.path.name) for each in waiting}
+    with driver_errors():
+        async with tools.engine.connect() as connection:
+            async with connection.begin():
+                unsettled = await ledger.find_unsettled(connection)
+            for load in unsettled:
+                if load.file_name not in present:
+                    await settle_without_file(connection, load, settings)
+
+
+async def settle_without_file(
+    connection: AsyncConnection, load: Unsettled, settings: Settings
+) -> None:
+    """Closes the books on a load whose file is not in imports/ any more."""
+    lane = load.content.lane(load.file_name)
+    async with connection.begin():
+        if not await ledger.try_lock(connection, lane):
+            return
+        if load.status is LoadStatus.RUNNING:
+            reason = "Broken off, and the file is no longer in imports/; drop it again to load it."
+            await ledger.end(connection, load.load_id, LoadStatus.FAILED, LoadCounts(), reason)
+            log.warning("load broken off", load_id=load.load_id, file=load.file_name)
+            kept = None
+        else:
+            kept = await threads.run(find_kept, load, settings)
+        await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
+
+
+def find_kept(load: Unsettled, settings: Settings) -> Path | None:
+    """Finds where the load's file was moved to before the ledger could be told. Blocks."""
+    places: Iterable[Path] = (
+        *settings.archive_folder.glob(f"*/*/*/{load.load_id}_*"),
+        *settings.quarantine_folder.glob(f"{load.load_id}_*"),
+    )
+    for place in places:
+        with place.open("rb") as kept:
+            if hashlib.file_digest(kept, "sha256").hexdigest() == load.content.sha256:
+                return place
+    return None

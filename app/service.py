@@ -1,0 +1,134 @@
+"""The daemon: a watcher, a bounded queue, workers, and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app import loader, recovery, router
+from app.domain import Arrival
+from app.errors import FileChangedError, FileError, SluiceError
+from app.export import export
+from app.lanes import Lanes
+from app.loader import Tools
+from app.refresh import refresh
+from app.watcher import Watcher
+
+log = structlog.get_logger()
+
+QUEUED_ARRIVALS = 1000
+# Together with the end of a batch and the rollback this stays below the promised 10 seconds.
+GRACE_SECONDS = 6.0
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+CHANGED_WAIT_SECONDS = 0.2
+
+
+class Service:
+    """Loads every file that appears in the imports folder, until told to stop."""
+
+    def __init__(self, tools: Tools, stop: asyncio.Event) -> None:
+        self._tools = tools
+        self._stop = stop
+        self._watcher = Watcher(tools.settings)
+        self._lanes = Lanes(QUEUED_ARRIVALS)
+        self._busy: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Watches and loads; returns when `stop` is set and the loads under way have ended.
+
+        A load that does not end within the grace time is given up and rolled back; its file
+        stays and is loaded at the next start.
+        """
+        await until_it_works(lambda: recovery.recover(self._tools), self._stop)
+        log.info("watching", folder=str(self._tools.settings.imports_dir))
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watcher.run(self._enqueue, self._stop))
+            workers = [tasks.create_task(self._work()) for _ in range(self._tools.settings.workers)]
+            await self._stop.wait()
+            await self._wind_down(workers)
+            watching.cancel()
+        log.info("stopped")
+
+    async def _enqueue(self, arrival: Arrival) -> None:
+        lane = router.lane_of(arrival.name, arrival.folder, self._tools.pipelines)
+        log.debug("file is complete", file=arrival.name, file_bytes=arrival.file_bytes)
+        await self._lanes.put(lane, arrival)
+
+    async def _wind_down(self, workers: list[asyncio.Task[None]]) -> None:
+        """Lets loads under way end for a while, and ends the workers."""
+        for worker in workers:
+            if worker not in self._busy:
+                worker.cancel()
+        _ended, unfinished = await asyncio.wait(workers, timeout=GRACE_SECONDS)
+        for worker in unfinished:
+            log.warning("load given up; its file is loaded at the next start")
+            worker.cancel()
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - a coroutine always runs in a task
+        while not self._stop.is_set():
+            lane, arrival = await self._lanes.take()
+            self._busy.add(task)
+            try:
+                await self._load(arrival)
+            finally:
+                self._busy.discard(task)
+                self._lanes.release(lane)
+
+    async def _load(self, arrival: Arrival) -> None:
+        """Loads one arrival; nothing that goes wrong here ends the worker."""
+        clear_contextvars()
+        bind_contextvars(file=arrival.name)
+        try:
+            await until_it_works(lambda: loader.load_file(arrival, self._tools), self._stop)
+        except FileChangedError as changed:
+            log.info("file changed while it was looked at", reason=str(changed))
+            self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
+        except FileError as fault:
+            log.error("file cannot be read", reason=str(fault))
+        except Exception:
+            log.exception("load crashed")
+
+
+async def until_it_works(step: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Repeats a step, ever more slowly, while the database or the disk keeps it from working.
+
+    Says once what it waits for, and once when it is over. Returns without success when `stop`
+    is set. Raises FileError and FileChangedError, which waiting does not mend.
+    """
+    waited_for, seconds = "", FIRST_WAIT_SECONDS
+    while not stop.is_set():
+        try:
+            await step()
+        except (FileError, FileChangedError):
+            raise
+        except SluiceError as trouble:
+            if str(trouble) != waited_for:
+                waited_for = str(trouble)
+                log.warning("waiting", reason=waited_for)
+        else:
+            if waited_for:
+                log.info("works again")
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+        seconds = min(2 * seconds, LONGEST_WAIT_SECONDS)
+
+
+async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:
+    """Refreshes and exports again and again, as the cron sidecar does in containers."""
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_seconds)
+            return
+        try:
+            await refresh(tools.engine, tools.settings)
+            await export(tools.engine, tools.settings)
+        except SluiceError as trouble:
+            log.warning("refresh or export has to wait", reason=str(trouble))

@@ -1,0 +1,63 @@
+"""What people ask the database: recent loads, a load's rejects, freshness, rows of a view."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import TextClause, column, select, table, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store.scripts import Scripts
+from models import ops
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+async def _rows(
+    connection: AsyncConnection, statement: TextClause, **values: object
+) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in (await connection.execute(statement, values)).mappings()]
+
+
+async def recent_files(connection: AsyncConnection, limit: int) -> Rows:
+    """Gives the files that were loaded last, with what happened to each, newest first."""
+    statement = text("SELECT * FROM ops.file_status ORDER BY load_id DESC LIMIT :limit")
+    return await _rows(connection, statement, limit=limit)
+
+
+async def freshness(
+    connection: AsyncConnection, scripts: Scripts, derived: Mapping[str, str]
+) -> Rows:
+    """Gives each derived table's last refresh and the days that wait for the next one.
+
+    derived: the pipeline that each derived table is computed from.
+    """
+    return await _rows(
+        connection,
+        scripts.statement("reports/freshness"),
+        names=list(derived),
+        pipelines=list(derived.values()),
+    )
+
+
+async def stream_rejects(
+    connection: AsyncConnection, load_id: int
+) -> AsyncIterator[tuple[int, str | None, str, str]]:
+    """Gives a load's rejects in the file's order: line number, column, reason, raw text."""
+    columns = (ops.Reject.line_number, ops.Reject.column_name, ops.Reject.reason, ops.Reject.raw)
+    statement = (
+        select(*columns).where(ops.Reject.load_id == load_id).order_by(ops.Reject.line_number)
+    )
+    async with connection.stream(statement) as rows:
+        async for row in rows:
+            yield row.line_number, row.column_name, row.reason, row.raw
+
+
+async def first_rows(
+    connection: AsyncConnection, schema: str, view: str, limit: int
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Gives the column names and the first rows of a view."""
+    statement = select("*").select_from(table(view, column("*"), schema=schema)).limit(limit)
+    result = await connection.execute(statement)
+    return list(result.keys()), [tuple(row) for row in result]
