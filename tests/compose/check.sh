@@ -127,9 +127,11 @@ check_copied_file() {
   ok "docker cp of loans.csv into $APP_CONTAINER:/app/imports loads its $loans_rows rows"
 }
 
+# open_for SECONDS: whether the slow file has been open for that long.
+open_for() { [ $((SECONDS - opened)) -ge "$1" ]; }
+
 # Another container writes a file and keeps it open for longer than a sweep.
 check_slow_writer() {
-  local opened
   loans_csv 2019 "$slow_rows" >"$work/slow.csv"
   mkfifo "$work/pipe"
   docker run --rm --interactive --user 0 --network none -v "${COMPOSE_PROJECT_NAME}_imports:/imports" \
@@ -139,7 +141,7 @@ check_slow_writer() {
   head -n $((slow_rows / 2)) "$work/slow.csv" >&8
   await 20 "the slow file's first half" compose exec -T app test -s imports/loans_slow.csv
   opened=$SECONDS
-  await 30 "more than a sweep" test $((SECONDS - opened)) -ge 12
+  await 30 "more than a sweep" open_for 12
   equal "loads of the open file" "$(query "SELECT count(*) FROM ops.load WHERE file_name = 'loans_slow.csv'")" 0
   tail -n +$((slow_rows / 2 + 1)) "$work/slow.csv" >&8
   exec 8>&-
@@ -163,10 +165,15 @@ check_cron() {
 }
 
 check_adminer() {
-  local page
-  page=$(curl --silent --show-error --max-time 10 "http://127.0.0.1:$ADMINER_PORT/") || fail "Adminer does not answer"
+  local address=http://127.0.0.1:$ADMINER_PORT page
+  page=$(curl --silent --show-error --max-time 10 "$address/") || fail "Adminer does not answer"
   grep -Eq 'name=.auth\[server\].[^>]*value=.db.' <<<"$page" || fail "Adminer's server is not filled in: $page"
-  ok "Adminer's login page is on 127.0.0.1:$ADMINER_PORT with the server filled in"
+  page=$(curl --silent --show-error --max-time 20 --location --cookie-jar "$work/cookies" --cookie "$work/cookies" \
+    --data-urlencode 'auth[driver]=pgsql' --data-urlencode 'auth[server]=db' --data-urlencode 'auth[db]=sluice' \
+    --data-urlencode 'auth[username]=sluice' --data-urlencode 'auth[password]=sluice' \
+    "$address/?pgsql=db&username=sluice&db=sluice&ns=warehouse") || fail "Adminer does not take the login"
+  grep -q 'default_liquidation_rolling_avg' <<<"$page" || fail "Adminer does not list the view after the login: $page"
+  ok "Adminer is on 127.0.0.1:$ADMINER_PORT with the server filled in, and shows the views after the login"
 }
 
 # The status lines of the daemon, by its command line, as /proc shows them.
