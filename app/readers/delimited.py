@@ -12,7 +12,7 @@ from app.domain import Batch, Reject
 from app.readers import dialect, frames, raw_text, rows, structure
 from app.readers.blocks import LineBlocks
 from app.readers.encoding import UTF8, Encoding, choose_encoding
-from app.readers.rows import REFUSED, ROW, Rows
+from app.readers.rows import Rows
 from app.readers.structure import Lines, Offsets
 from app.readers.text import TextFile
 
@@ -40,10 +40,10 @@ class DelimitedReader:
         carried = b""
         while (block := blocks.take(carried)) is not None:
             body = block.body
-            lines = structure.find_lines(body)
+            shape = self._dialect.shape
+            lines = structure.find_lines(body, shape.delimiter)
             if encoding is None and not body.isascii():
                 encoding = choose_encoding(body, lines.ends)
-            shape = self._dialect.shape
             sorted_rows = rows.sort_lines(body, lines, shape, encoding, is_last=block.is_last)
             batch, place = self._make_batch(body, lines, sorted_rows, encoding, place, names)
             if batch.rejects or batch.frame.height:
@@ -63,7 +63,7 @@ class DelimitedReader:
         first_lines, last_lines = sorted_rows.bounds()
         text = frames.join_rows(body, lines, sorted_rows)
         columns = frames.parse_rows(text, self._dialect.shape, encoding, names, len(first_lines))
-        rows_so_far = place.rows + np.cumsum(np.isin(sorted_rows.roles, (ROW, REFUSED)))
+        rows_so_far = place.rows + np.cumsum(sorted_rows.begins_row())
         numbers = pl.DataFrame(
             {
                 "line_number": first_lines + (place.lines + 1),

@@ -27,9 +27,11 @@ def join_rows(body: bytes, lines: Lines, rows: Rows) -> bytes:
     view = memoryview(body)
     starts = lines.starts[edges[0::2]].tolist()
     ends = (lines.ends[edges[1::2] - 1] + 1).tolist()
-    pieces = [(start, view[start:end]) for start, end in zip(starts, ends, strict=True)]
+    pieces: list[tuple[int, bytes | memoryview]] = [
+        (start, view[start:end]) for start, end in zip(starts, ends, strict=True)
+    ]
     if rows.rewritten:
-        pieces += [(int(lines.starts[k]), memoryview(v)) for k, v in rows.rewritten.items()]
+        pieces += [(int(lines.starts[line]), text) for line, text in rows.rewritten.items()]
         pieces.sort(key=lambda piece: piece[0])
     return b"".join(piece for _, piece in pieces)
 

@@ -40,7 +40,7 @@ class LineBlock:
         """Gives each line that is not blank, by its position, as its object or its error."""
         bounds = zip(self.lines.starts.tolist(), self.lines.ends.tolist(), strict=True)
         for position, (start, end) in enumerate(bounds):
-            line = self.body[start:end]
+            line = self.body[start:end].removesuffix(b"\r")
             if line.isspace() or not line:
                 continue
             try:

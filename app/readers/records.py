@@ -53,10 +53,10 @@ class RecordScanner:
                 closing = find_closing_quote(body, stop + 1, start + MAX_RECORD_BYTES)
                 if closing is None:
                     return Broken(UNCLOSED) if is_last or too_far(body, start) else None
-                fields.append(body[stop + 2 : closing].replace(b'""', b'"'))
-                stop = after_quote(body, closing)
+                opening, stop = stop + 1, after_quote(body, closing)
                 if body[stop] not in (self._delimiter, LF):
                     return Broken(AFTER_QUOTE if stop < line_end else UNCLOSED)
+                fields.append(body[opening + 1 : closing].replace(b'""', b'"'))
             else:
                 field, stop = self._read_unquoted(body, stop + 1)
                 fields.append(field)

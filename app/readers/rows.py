@@ -11,7 +11,7 @@ from app.readers import structure
 from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.encoding import Encoding
 from app.readers.records import Broken, Record, RecordScanner
-from app.readers.structure import Findings, Lines, Offsets, Shape
+from app.readers.structure import Findings, Flags, Lines, Offsets, Shape
 
 # What a line is: passed over, a row's first, a row's further, a refused row's first.
 PASSED, ROW, CONTINUED, REFUSED = range(4)
@@ -47,6 +47,11 @@ class Rows:
     def accept(self, first: int, last: int) -> None:
         self.roles[first] = ROW
         self.roles[first + 1 : last + 1] = CONTINUED
+
+    def begins_row(self) -> Flags:
+        """Which lines are the first of a row, refused ones included."""
+        begins: Flags = (self.roles == ROW) | (self.roles == REFUSED)
+        return begins
 
     def bounds(self) -> tuple[Offsets, Offsets]:
         """The first and the last line of each kept row, in file order."""
@@ -107,11 +112,11 @@ class OddLines:
         if damage is not None:
             self._rows.refuse(line, line, damage)
         elif self._shape.field_count == 1 or not self._has_only_blanks(line):
-            fields = int(self._findings.delimiters[line]) + 1
+            fields = int(self._lines.delimiters[line]) + 1
             self._rows.refuse(line, line, self._miscount(fields))
 
     def _has_only_blanks(self, line: int) -> bool:
-        return self._findings.delimiters[line] == 0 and not self._text(line).strip()
+        return self._lines.delimiters[line] == 0 and not self._text(line).strip()
 
     def _text(self, line: int) -> bytes:
         return self._body[self._lines.starts[line] : self._lines.ends[line]]

@@ -27,15 +27,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Where each line begins, and where its LF stands."""
+    """Where each line begins, where its LF stands, and how many delimiters are between."""
 
     starts: Offsets
     ends: Offsets
+    delimiters: Offsets
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """is_sound: the line is one row of the right shape. has_quote, delimiters: of each line.
+    """is_sound: the line is one row of the right shape, read by itself.
 
     damage: why a line cannot be kept whatever its shape, by the line's position.
     """
@@ -43,16 +44,21 @@ class Findings:
     is_sound: Flags
     is_blank: Flags
     has_quote: Flags
-    delimiters: Offsets
     damage: dict[int, str]
 
 
-def find_lines(body: bytes) -> Lines:
-    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == LF)
+def find_lines(body: bytes, delimiter: int = NUL) -> Lines:
+    """One search for both kinds of byte, so that the delimiters are counted on the way."""
+    text = np.frombuffer(body, np.uint8)
+    is_mark = text == LF
+    is_mark |= text == delimiter
+    marks = np.flatnonzero(is_mark)
+    line_marks = np.flatnonzero(text[marks] == LF)
+    ends = marks[line_marks]
     starts = np.empty_like(ends)
     starts[:1] = 0
     starts[1:] = ends[:-1] + 1
-    return Lines(starts, ends)
+    return Lines(starts, ends, np.diff(line_marks, prepend=-1) - 1)
 
 
 def is_sound_throughout(body: bytes, lines: Lines, shape: Shape) -> bool:
@@ -62,12 +68,7 @@ def is_sound_throughout(body: bytes, lines: Lines, shape: Shape) -> bool:
     """
     if shape.field_count == 1 or QUOTE in body:
         return False
-    delimiters = np.flatnonzero(np.frombuffer(body, np.uint8) == shape.delimiter)
-    per_line = shape.field_count - 1
-    if len(delimiters) != len(lines.ends) * per_line:
-        return False
-    first, last = delimiters[::per_line], delimiters[per_line - 1 :: per_line]
-    return bool((first >= lines.starts).all() and (last < lines.ends).all())
+    return bool((lines.delimiters == shape.field_count - 1).all())
 
 
 def find_damage(body: bytes, lines: Lines, encoding: Encoding | None) -> dict[int, str]:
@@ -86,14 +87,13 @@ def find_damage(body: bytes, lines: Lines, encoding: Encoding | None) -> dict[in
 
 def check_lines(body: bytes, lines: Lines, shape: Shape, damage: dict[int, str]) -> Findings:
     has_quote = count_in_lines(positions(body, QUOTE), lines) > 0
-    delimiters = count_in_lines(positions(body, shape.delimiter), lines)
     is_blank = find_blank(body, lines)
-    is_sound = (delimiters == shape.field_count - 1) & ~is_blank & ~has_quote
+    is_sound = (lines.delimiters == shape.field_count - 1) & ~is_blank & ~has_quote
     quoted = np.flatnonzero(has_quote)
     if len(quoted):
         is_sound[quoted] = are_quoted_soundly(*gather(body, lines, quoted), shape)
     is_sound[list(damage)] = False
-    return Findings(is_sound, is_blank, has_quote, delimiters, damage)
+    return Findings(is_sound, is_blank, has_quote, damage)
 
 
 def positions(body: bytes, byte: int) -> Offsets:
@@ -121,7 +121,8 @@ def gather(body: bytes, lines: Lines, chosen: Offsets) -> tuple[bytes, Lines]:
     view = memoryview(body)
     pieces = [view[a:b] for a, b in zip(starts.tolist(), (ends + 1).tolist(), strict=True)]
     new_ends = np.cumsum(ends + 1 - starts) - 1
-    return b"".join(pieces), Lines(new_ends - (ends - starts), new_ends)
+    new_lines = Lines(new_ends - (ends - starts), new_ends, lines.delimiters[chosen])
+    return b"".join(pieces), new_lines
 
 
 def are_quoted_soundly(body: bytes, lines: Lines, shape: Shape) -> Flags:
@@ -165,7 +166,6 @@ def count_outside_quotes(body: bytes, lines: Lines, shape: Shape) -> Offsets:
     parity = np.cumsum(text == QUOTE, dtype=np.uint8) & 1
     parity_before_line = np.zeros(len(lines.starts), np.uint8)
     parity_before_line[1:] = parity[lines.starts[1:] - 1]
-    per_line = count_in_lines(delimiters, lines)
-    is_outside = parity[delimiters] == np.repeat(parity_before_line, per_line)
-    line_of = np.repeat(np.arange(len(per_line)), per_line)
-    return np.bincount(line_of[is_outside], minlength=len(per_line))
+    line_of = np.repeat(np.arange(len(lines.ends)), lines.delimiters)
+    is_outside = parity[delimiters] == parity_before_line[line_of]
+    return np.bincount(line_of[is_outside], minlength=len(lines.ends))

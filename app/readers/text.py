@@ -102,7 +102,8 @@ def ends_with_lone_cr(chunks: Iterable[bytes]) -> bool:
     for chunk in chunks:
         head += chunk
         end = TO_LINE_END.match(head).end()  # type: ignore[union-attr]  # matches always
-        if head[end : end + 1] == b"\n" or end + 1 < len(head) or len(head) > MAX_RECORD_BYTES:
+        is_settled = head[end : end + 1] == b"\n" or head[end : end + 1] == b"\r" != head[end:]
+        if is_settled or len(head) > MAX_RECORD_BYTES:
             break
     return head[end : end + 1] == b"\r" and head[end + 1 : end + 2] != b"\n"
 
