@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.errors import ConfigError
 
 SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
-LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+POSTGRESQL = ("postgresql", "postgres")
+# Those of libpq that the driver understands too.
+ADDRESS_OPTIONS = ("host", "port", "ssl", "sslmode")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 class Settings(BaseSettings):
@@ -57,6 +65,24 @@ class Settings(BaseSettings):
     echo_sql: bool = False
     log_json: bool = False
 
+    @field_validator("database_url")
+    @classmethod
+    def require_address(cls, given: str | None) -> str | None:
+        """Refuses here what the driver would refuse later, in words of its own."""
+        if given is not None:
+            parse_address(given)
+        return given
+
+    @model_validator(mode="after")
+    def keep_schemas_apart(self) -> Self:
+        """A feed's staging and warehouse tables have the same name."""
+        if len({"ops", self.staging_schema, self.dw_schema}) < 3:
+            raise ValueError(
+                "STAGING_SCHEMA and DW_SCHEMA need two different names, and not 'ops' (found"
+                f" {self.staging_schema!r} and {self.dw_schema!r})"
+            )
+        return self
+
     @model_validator(mode="after")
     def refuse_dev_on_a_remote_database(self) -> Self:
         """`DEV` drops every table, so it may only ever meet a local database."""
@@ -75,9 +101,41 @@ class Settings(BaseSettings):
         return self.imports_dir / ".quarantine"
 
 
+def parse_address(database_url: str) -> URL:
+    """Takes an address apart. Raises ValueError, without showing it, when it can never work."""
+    try:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in POSTGRESQL or (url.port or 1) > 65535:
+        raise ValueError("expected an address like postgresql://user:password@host:5432/database")
+    if unknown := sorted(set(url.query) - set(ADDRESS_OPTIONS)):
+        raise ValueError(
+            f"the address has the option {unknown[0]!r}; known are {', '.join(ADDRESS_OPTIONS)}"
+        )
+    modes = {url.query.get("ssl"), url.query.get("sslmode")} - {None, *SSL_MODES}
+    if modes or not re.fullmatch(r"[\d,]*", str(url.query.get("port", ""))):
+        raise ValueError(
+            f"the address needs numbers as port and, as sslmode, one of {', '.join(SSL_MODES)}"
+        )
+    return url
+
+
 def is_local(database_url: str) -> bool:
-    """Whether the URL's host is this machine; a socket path counts as local."""
-    return (urlsplit(database_url).hostname or "") in LOCAL_HOSTS
+    """Whether every host of the address is this machine; a socket's folder counts as local."""
+    url = parse_address(database_url)
+    given = url.query.get("host", ())
+    hosts = [*given] if isinstance(given, tuple) else given.split(",")
+    if url.host:
+        hosts.append(url.host)
+    if not hosts:  # then the driver looks there
+        hosts = os.environ.get("PGHOST", "localhost").split(",")
+    return "PGSERVICE" not in os.environ and all(map(is_local_host, hosts))
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a host, or a host with its port, is this machine."""
+    return host in LOCAL_HOSTS or host.startswith("/") or re.sub(r":\d+\Z", "", host) in LOCAL_HOSTS
 
 
 def load_settings() -> Settings:
@@ -88,11 +146,19 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper() or 'settings'}: "
-            f"{problem['msg']} (found {problem['input']!r})"
-            if problem["loc"]
-            else problem["msg"]
-            for problem in error.errors(include_url=False)
-        ]
-        raise ConfigError("Wrong settings: " + "; ".join(lines)) from error
+        lines = [describe(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n  ".join(["Wrong settings:", *lines])) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            ".env cannot be read: it is not UTF-8 text. Save it as UTF-8, or remove it."
+        ) from error
+
+
+def describe(problem: Mapping[str, Any]) -> str:
+    """Says in one line what is wrong with a setting; an address is a secret and is not shown."""
+    message: str = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    if problem["type"] == "value_error":
+        return f"{str(problem['loc'][0]).upper()}: {message}"
+    return f"{str(problem['loc'][0]).upper()}: {message} (found {problem['input']!r})"
