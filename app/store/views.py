@@ -16,9 +16,7 @@ def bring_up_to_date(connection: Connection, scripts: Scripts) -> list[str]:
     only adds columns at the end replaces its view; other changes need a migration that drops
     the view first.
     """
-    known = dict(
-        connection.execute(select(ViewDefinition.name, ViewDefinition.sha256)).tuples().all()
-    )
+    known = dict(connection.execute(select(ViewDefinition.name, ViewDefinition.sha256)).all())
     changed = []
     for name, sha256 in scripts.views().items():
         if known.get(name) == sha256:
