@@ -12,7 +12,26 @@ tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 real_loans=$tree/../shared/data/loans.csv
 slow_rows=200
 months=(01 02 03 04 05 06)
-month_rows=150000
+month_rows=100000
+# The month that is being loaded when the database is killed: its load takes some seconds.
+big_month=01
+big_month_rows=1500000
+# Rows of the view whose averages are not those of a window over the loans.
+wrong_averages="
+  WITH ratios AS (
+    SELECT repayment_date, liquidations::float8 / nullif(defaults, 0) AS ratio FROM warehouse.loans
+  ), expected AS (
+    SELECT
+      repayment_date,
+      avg(ratio) OVER (ORDER BY repayment_date RANGE BETWEEN '7 days' PRECEDING AND '1 day' PRECEDING) AS prev_7d,
+      avg(ratio) OVER (ORDER BY repayment_date RANGE BETWEEN '6 days' PRECEDING AND CURRENT ROW) AS trailing_7d
+    FROM ratios
+  )
+  SELECT count(*)
+  FROM expected
+  LEFT JOIN warehouse.default_liquidation_rolling_avg AS found USING (repayment_date)
+  WHERE (abs(rolling_avg_prev_7d - prev_7d) < 1e-9) IS NOT TRUE AND (rolling_avg_prev_7d IS NOT NULL OR prev_7d IS NOT NULL)
+     OR (abs(rolling_avg_trailing_7d - trailing_7d) < 1e-9) IS NOT TRUE AND (rolling_avg_trailing_7d IS NOT NULL OR trailing_7d IS NOT NULL)"
 cap_lease_only=0000000010000000
 
 if ! docker info >/dev/null 2>&1; then
@@ -95,9 +114,9 @@ loans_csv() {
   }'
 }
 
-# entity_csv MONTH: a month file of 2024; the values are 1 to month_rows.
+# entity_csv MONTH ROWS: a month file of 2024; the values are 1 to ROWS.
 entity_csv() {
-  awk -v month="$1" -v rows="$month_rows" 'BEGIN {
+  awk -v month="$1" -v rows="$2" 'BEGIN {
     print "created_at,value"
     for (i = 0; i < rows; i++)
       printf "2024-%s-%02d %02d:%02d:%02d,%d\n", month, 1 + i % 28, i % 24, i % 60, i % 59, i + 1
@@ -160,8 +179,9 @@ check_cron() {
   ok "cron itself ran the job, and logs/cron.log and docker compose logs cron tell of it"
   compose exec -T --user app cron docker/refresh-and-export </dev/null || fail "the cron job ended with exit code $?"
   equal "rows of the rolling average" "$(query 'SELECT count(*) FROM warehouse.default_liquidation_rolling_avg')" "$rows"
+  equal "rows whose averages differ from windows over warehouse.loans" "$(query "$wrong_averages")" 0
   equal "lines of its export" "$(wc -l <"$work/tree/exports/loans/default_liquidation_rolling_avg.csv")" $((rows + 1))
-  ok "the cron job refreshes the view ($rows rows) and writes its export to exports/ on the host"
+  ok "the cron job refreshes the view ($rows rows, the averages right) and writes its export to exports/ on the host"
 }
 
 check_adminer() {
@@ -196,28 +216,49 @@ check_migrations() {
   ok "alembic current and alembic check work in the container, and the schema is the models'"
 }
 
-# The database goes away while a load is under way, and files keep arriving meanwhile.
+# The database is killed while a load is under way, and files keep arriving meanwhile.
 check_database_restart() {
-  local month names=()
-  for month in "${months[@]}"; do entity_csv "$month" >"$work/entity_2024_$month.csv"; done
-  for month in "${months[@]:0:3}"; do drop "$work/entity_2024_$month.csv"; done
-  await 60 "a load under way" yields "SELECT count(*) > 0 FROM ops.load WHERE file_name LIKE 'entity%' AND status = 'running'" t
+  local month file big=entity_2024_$big_month.csv rows=$big_month_rows sum=$((big_month_rows * (big_month_rows + 1) / 2))
+  entity_csv "$big_month" "$big_month_rows" >"$work/$big"
+  for month in "${months[@]}"; do
+    file=$work/entity_2024_$month.csv
+    [ "$month" != "$big_month" ] || continue
+    entity_csv "$month" "$month_rows" >"$file"
+    rows=$((rows + month_rows)) sum=$((sum + month_rows * (month_rows + 1) / 2))
+  done
+  drop "$work/$big"
+  await 60 "a load under way" yields "SELECT status FROM ops.load WHERE file_name = '$big'" running
   compose restart --timeout 0 db >/dev/null 2>&1 &
   local restart=$!
-  for month in "${months[@]:3}"; do drop "$work/entity_2024_$month.csv"; done
+  for month in "${months[@]}"; do [ "$month" = "$big_month" ] || drop "$work/entity_2024_$month.csv"; done
   wait "$restart" || fail "docker compose restart db"
-  ok "the database was killed and started again while a load was under way"
   await 120 "all month files loaded" \
     yields "SELECT count(DISTINCT file_name) FROM ops.load WHERE file_name LIKE 'entity%' AND status = 'loaded'" "${#months[@]}"
-  equal "loads per file" "$(query "SELECT max(n) FROM (SELECT count(*) AS n FROM ops.load WHERE file_name LIKE 'entity%' AND status IN ('loaded', 'duplicate') GROUP BY file_name) AS loads")" 1
+  equal "whether the load under way had to begin again" "$(query "SELECT max(attempt) > 1 FROM ops.load WHERE file_name = '$big'")" t
+  ok "the database was killed and started again while $big was loading"
+  equal "files loaded more than once" \
+    "$(query "SELECT count(*) FROM (SELECT file_name FROM ops.load WHERE status IN ('loaded', 'duplicate') GROUP BY file_name HAVING count(*) > 1) AS repeated")" 0
   equal "months, rows and sum" \
-    "$(query "SELECT count(DISTINCT date_trunc('month', created_at)), count(*), sum(value) FROM warehouse.entity")" \
-    "${#months[@]}|$((${#months[@]} * month_rows))|$((${#months[@]} * month_rows * (month_rows + 1) / 2))"
+    "$(query "SELECT count(DISTINCT date_trunc('month', created_at)), count(*), sum(value) FROM warehouse.entity")" "${#months[@]}|$rows|$sum"
   equal "rows of loans" "$(query 'SELECT count(*) FROM warehouse.loans')" $((loans_rows + slow_rows))
+  equal "files left waiting" "$(compose exec -T app find imports -maxdepth 1 -name '*.csv' </dev/null | wc -l)" 0
   equal "restarts of the app" "$(docker inspect --format '{{.RestartCount}}' "$APP_CONTAINER")" 0
-  await 60 "a healthy app" app_is_healthy
-  ok "nothing was lost: ${#months[@]} files loaded once each, $((${#months[@]} * month_rows)) rows, the app never restarted"
+  await 90 "a healthy app" app_is_healthy
+  ok "nothing was lost: ${#months[@]} files loaded once each, $rows rows, and the app never restarted"
 }
+
+# A file that the app user may not read stays where it is, is told of, and holds nothing else up.
+check_unreadable_file() {
+  head -n 1 "$work/slow.csv" >"$work/loans_private.csv"
+  chmod 600 "$work/loans_private.csv"
+  drop "$work/loans_private.csv"
+  await 30 "app status to tell of the unreadable file" tells_of loans_private.csv
+  compose exec -T app rm -f imports/loans_private.csv </dev/null || fail "the file cannot be removed"
+  ok "a file of mode 0600 is told of by app status, and can be removed"
+}
+
+# tells_of FILE: whether the status says that it cannot be read.
+tells_of() { compose exec -T app app status --json </dev/null | grep -A 8 "$1" | grep -qi "not readable"; }
 
 check_stop() {
   local began=$SECONDS
@@ -238,6 +279,7 @@ check_adminer
 check_migrations
 check_slow_writer
 check_cron
+check_unreadable_file
 check_database_restart
 check_stop
 ok "all checked"
