@@ -1,0 +1,256 @@
+"""Writes the derived tables out as CSV files, only those whose numbers changed; ends the flow.
+
+Refresh notes the days it changes in `ops.changed_day`. The exports folder remembers in
+`.covered.json` up to which refresh it is written, so each folder of each database goes on from
+where it stands, and one that is new, or that a run left half written, is put right.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app import export_folder, export_mark
+from app.errors import ConfigError
+from app.export_folder import Changes, ExportFile, in_folder, locked
+from app.export_mark import Mark
+from app.settings import Settings
+from app.store.engine import driver_errors
+from app.store.scripts import Scripts, schema_names
+from models.ops import ChangedDay
+
+log = structlog.get_logger()
+
+FILES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTable:
+    """Rows that are written out by `sql/exports/<name>.sql`, a file for each key in `template`.
+
+    derived: name of the derived table they come from. template: path of a file, with columns of
+    its rows in braces.
+    """
+
+    name: str
+    derived: str
+    template: str
+
+    def with_year(self, year: int | None, month: int | None) -> str:
+        """Gives the template of the files of one year or month only."""
+        template = self.template
+        if year is not None:
+            template = template.replace("{year}", str(year))
+        if month is not None:
+            template = template.replace("{month}", str(month))
+        return template
+
+
+EXPORT_TABLES = (
+    ExportTable(
+        "entity_stats_daily",
+        derived="entity_daily",
+        template="year={year}/month={month}/day={day}/entity_stats_daily_{year}_{month}_{day}.csv",
+    ),
+    ExportTable(
+        "entity_stats_monthly",
+        derived="entity_daily",
+        template="year={year}/month={month}/entity_stats_monthly_{year}_{month}.csv",
+    ),
+    ExportTable(
+        "entity_stats_yearly",
+        derived="entity_daily",
+        template="year={year}/entity_stats_yearly_{year}.csv",
+    ),
+    ExportTable(
+        "default_liquidation_rolling_avg",
+        derived="default_liquidation_rolling_avg_hist",
+        template="loans/default_liquidation_rolling_avg.csv",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did; paths are relative to the exports folder.
+
+    unchanged: files it looked at and found right.
+    """
+
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a run writes of one table; None stands for no limit.
+
+    days: changed days, whose files and whose months' and years' files are written.
+    """
+
+    table: ExportTable
+    year: int | None = None
+    month: int | None = None
+    days: Sequence[date] | None = None
+
+
+async def export(
+    engine: AsyncEngine,
+    settings: Settings,
+    *,
+    year: int | None = None,
+    month: int | None = None,
+    full: bool = False,
+) -> Exported:
+    """Writes the files whose numbers changed since the folder's last export.
+
+    full: compares every file with the database, and removes those that no longer belong.
+    year, month: does this for the year's files, or for the month's and its days', alone.
+    Runs on one folder wait for each other. Raises ConfigError when the folder cannot be written
+    or the database refuses, RetryableError when the disk is full, the database cannot be reached
+    or another run does not end in time; the next export then finishes the work.
+    """
+    if month is not None and year is None:
+        raise ConfigError("A month alone names no files: give its year too.")
+    began = time.monotonic()
+    changes = Changes()
+    with driver_errors():
+        async with locked(settings.exports_dir):
+            await bring_up_to_date(engine, settings, changes, year, month, full=full)
+    seconds = time.monotonic() - began
+    log.info(
+        "exports written",
+        written=len(changes.written),
+        unchanged=changes.unchanged,
+        removed=len(changes.removed),
+        seconds=round(seconds, 3),
+    )
+    return Exported(tuple(changes.written), tuple(changes.removed), changes.unchanged, seconds)
+
+
+async def bring_up_to_date(
+    engine: AsyncEngine,
+    settings: Settings,
+    changes: Changes,
+    year: int | None,
+    month: int | None,
+    *,
+    full: bool,
+) -> None:
+    """Writes and removes what is asked for, from one state of the database; the mark comes last."""
+    folder, scripts = settings.exports_dir, Scripts(schema_names(settings))
+    templates = [table.template for table in EXPORT_TABLES]
+    await in_folder(export_folder.begin, folder, templates)
+    async with snapshot(engine) as connection:
+        newest = await export_mark.newest(connection, settings.dw_schema)
+        covered = await in_folder(export_mark.read, folder)
+        if year is not None:
+            parts = parts_of(year, month)
+        elif full or covered is None or not await export_mark.goes_on(connection, covered, newest):
+            parts = [Part(table) for table in EXPORT_TABLES]
+        else:
+            parts = await changed_parts(connection, covered)
+        for part in parts:
+            await write_part(connection, scripts, folder, part, changes)
+    if year is None and covered != newest:
+        await in_folder(export_mark.write, folder, newest)
+    await in_folder(export_folder.finish, folder)
+
+
+def parts_of(year: int, month: int | None) -> list[Part]:
+    """Gives all files of a year, or of one month of it."""
+    needed = "{year}" if month is None else "{month}"
+    return [Part(table, year, month) for table in EXPORT_TABLES if needed in table.template]
+
+
+async def changed_parts(connection: AsyncConnection, covered: Mark) -> list[Part]:
+    """Gives what refreshes changed after the covered one."""
+    rows = await connection.execute(
+        select(ChangedDay.name, ChangedDay.day)
+        .where(ChangedDay.refresh_id > covered.refresh_id)
+        .distinct()
+        .order_by(ChangedDay.name, ChangedDay.day)
+    )
+    by_name = groupby(rows, key=lambda row: row.name)
+    days = {name: [row.day for row in group] for name, group in by_name}
+    return [
+        Part(table, days=days[table.derived]) for table in EXPORT_TABLES if table.derived in days
+    ]
+
+
+async def write_part(
+    connection: AsyncConnection, scripts: Scripts, folder: Path, part: Part, changes: Changes
+) -> None:
+    """Writes the files of one table that differ, and removes those whose rows are gone."""
+    obsolete = await in_folder(candidates, folder, part)
+    rows = await connection.execute(
+        scripts.statement(f"exports/{part.table.name}"),
+        {
+            "year": part.year,
+            "month": part.month,
+            "days": None if part.days is None else list(part.days),
+        },
+    )
+    files = list(files_of(part.table, list(rows.keys()), rows.all()))
+    for start in range(0, len(files), FILES_AT_ONCE):
+        batch = files[start : start + FILES_AT_ONCE]
+        await in_folder(export_folder.write_files, folder, batch, changes)
+    obsolete.difference_update(file.path for file in files)
+    await in_folder(export_folder.remove_files, folder, obsolete, changes)
+
+
+def candidates(folder: Path, part: Part) -> set[str]:
+    """Gives the paths that lose their file unless there are rows for them."""
+    if part.days is None:
+        return export_folder.existing(folder, part.table.with_year(part.year, part.month))
+    return {
+        part.table.template.format(year=day.year, month=day.month, day=day.day) for day in part.days
+    }
+
+
+def files_of(
+    table: ExportTable, header: Sequence[str], rows: Sequence[Row[tuple[object, ...]]]
+) -> Iterator[ExportFile]:
+    """Gives a file for each run of rows with the same path."""
+
+    def path(row: Row[tuple[object, ...]]) -> str:
+        return table.template.format_map(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+
+    for of_file, group in groupby(rows, key=path):
+        lines = [",".join(header), *(",".join(map(as_text, row)) for row in group)]
+        yield ExportFile(of_file, "".join(f"{line}\n" for line in lines).encode())
+
+
+def as_text(value: object) -> str:
+    """Gives a value as CSV text: null empty, doubles in the shortest form that reads back equal."""
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Gives a connection whose statements all see one state of the database."""
+    async with engine.connect() as connection:
+        await connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        yield connection
