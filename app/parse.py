@@ -2,78 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 
-INSTANT_FORMATS = (
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
+DAY_FORMAT = "%Y-%m-%d"
+INSTANT_FORMAT = "%Y-%m-%d %H:%M:%S"
+# Polars alone would also read signs, blanks inside, years of any length and a second 60.
+DAY = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
+EXACT_DAY = rf"^{DAY}$"
+EXACT_INSTANT = rf"^{DAY} [0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]$"
+MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$"
+ODD_INSTANT = (
+    rf"^(?P<day>{DAY})"
+    r"(?:[T ](?P<minutes>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-5][0-9])?(?P<fraction>\.[0-9]+)?"
+    r"(?: ?(?:Z|UTC|(?P<sign>[+-])(?P<zone_hours>[01][0-9]|2[0-3])"
+    r"(?::?(?P<zone_minutes>[0-5][0-9]))?))?)?$"
 )
-ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
-DAY = "%Y-%m-%d"
+WHOLE_NUMBER = r"^[+-]?[0-9]+(?:\.0*)?$"
+BEYOND_YEAR = 10_000  # an offset can lead there, and Python has no such year
 WANTED = {
     pl.Int64: "a whole number that fits 64 bits",
     pl.Float64: "a number",
     pl.Date: "a date as YYYY-MM-DD",
     pl.Datetime: "a date and time as YYYY-MM-DD HH:MM:SS",
 }
+TEXT = pl.col("text")
 
 
-def _first_that_fits(attempts: list[pl.Expr], text: pl.Series) -> pl.Series:
-    return text.to_frame("text").select(pl.coalesce(attempts)).to_series()
+def _where(text: pl.Expr, pattern: str, parsed: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(pattern)).then(parsed)
 
 
-def _instant(format_: str) -> pl.Expr:
-    return pl.col("text").str.to_datetime(format_, time_unit="us", strict=False)
+def _day(text: pl.Expr) -> pl.Expr:
+    return _where(text, EXACT_DAY, text.str.to_date(DAY_FORMAT, strict=False))
 
 
-def _zoned(format_: str) -> pl.Expr:
-    parsed = pl.col("text").str.to_datetime(format_, time_unit="us", time_zone="UTC", strict=False)
-    return parsed.dt.replace_time_zone(None)
+def _instant(text: pl.Expr) -> pl.Expr:
+    instant = text.str.to_datetime(INSTANT_FORMAT, time_unit="us", strict=False)
+    return _where(text, EXACT_INSTANT, instant)
 
 
-def _odd_instants(text: pl.Series) -> pl.Series:
-    day = pl.col("text").str.to_date(DAY, strict=False).cast(pl.Datetime("us"))
-    attempts = [*map(_instant, INSTANT_FORMATS), *map(_zoned, ZONED_FORMATS), day]
-    return _first_that_fits(attempts, text)
+def _odd_instant(text: pl.Expr) -> pl.Expr:
+    """Reads any fraction, minutes alone, a day alone, and offsets, which lead to UTC."""
+    part = text.str.extract_groups(ODD_INSTANT).struct
+    local = pl.concat_str(
+        part["day"],
+        pl.lit(" "),
+        part["minutes"].fill_null("00:00"),
+        part["seconds"].fill_null(":00"),
+        part["fraction"].fill_null(""),
+    ).str.to_datetime(INSTANT_FORMAT + "%.f", time_unit="us", strict=False)
+    offset = pl.duration(
+        hours=part["zone_hours"].cast(pl.Int64).fill_null(0),
+        minutes=part["zone_minutes"].cast(pl.Int64).fill_null(0),
+    )
+    instant = pl.when(part["sign"] == "-").then(local + offset).otherwise(local - offset)
+    return pl.when(instant.dt.year() < BEYOND_YEAR).then(instant)
 
 
-def _odd_days(text: pl.Series) -> pl.Series:
-    midnight = pl.col("text").str.replace(r"[T ]00:00(:00(\.0+)?)?$", "")
-    return _first_that_fits([midnight.str.to_date(DAY, strict=False)], text)
+def _odd_whole_number(text: pl.Expr) -> pl.Expr:
+    whole = text.str.replace(r"\.0*$", "").cast(pl.Int64, strict=False)
+    return _where(text, WHOLE_NUMBER, whole)
 
 
-def _odd_whole_numbers(text: pl.Series) -> pl.Series:
-    whole = pl.col("text").str.replace(r"\.0*$", "")
-    plain = pl.col("text").str.contains(r"^[+-]?\d+(\.0*)?$")
-    return _first_that_fits([pl.when(plain).then(whole).cast(pl.Int64, strict=False)], text)
-
-
-def _odd_numbers(text: pl.Series) -> pl.Series:
-    return text.cast(pl.Float64, strict=False)
+def _number(text: pl.Expr) -> pl.Expr:
+    number = text.cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
 
 
 # For each type: the quick way, right for files written by programs, and the patient way for
 # the few fields the quick one cannot read (blanks around, fractions, zones, `5.0`).
-QUICK: dict[type[pl.DataType], Callable[[pl.Series], pl.Series]] = {
-    pl.Int64: lambda text: text.cast(pl.Int64, strict=False),
-    pl.Float64: lambda text: text.cast(pl.Float64, strict=False),
-    pl.Date: lambda text: text.str.to_date(DAY, strict=False),
-    pl.Datetime: lambda text: text.str.to_datetime(
-        INSTANT_FORMATS[0], time_unit="us", strict=False
-    ),
+QUICK: dict[type[pl.DataType], pl.Expr] = {
+    pl.Int64: TEXT.cast(pl.Int64, strict=False),
+    pl.Float64: _number(TEXT),
+    pl.Date: _day(TEXT),
+    pl.Datetime: _instant(TEXT),
 }
-PATIENT: dict[type[pl.DataType], Callable[[pl.Series], pl.Series]] = {
-    pl.Int64: _odd_whole_numbers,
-    pl.Float64: _odd_numbers,
-    pl.Date: _odd_days,
-    pl.Datetime: _odd_instants,
+PATIENT: dict[type[pl.DataType], pl.Expr] = {
+    pl.Int64: _odd_whole_number(TEXT),
+    pl.Float64: _number(TEXT),
+    pl.Date: _day(TEXT.str.replace(MIDNIGHT, "")),
+    pl.Datetime: _odd_instant(TEXT),
 }
+
+
+def _apply(reading: pl.Expr, text: pl.Series) -> pl.Series:
+    return text.to_frame("text").select(reading).to_series().alias(text.name)
 
 
 def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Series]:
@@ -84,11 +97,11 @@ def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Se
     count; a field of blanks alone is empty.
     """
     kind = type(wanted)
-    values = QUICK[kind](text)
+    values = _apply(QUICK[kind], text)
     if values.null_count() == text.null_count():
         return values, pl.Series(dtype=pl.UInt32)
     odd = (values.is_null() & text.is_not_null()).arg_true()
     stripped = text.gather(odd).str.strip_chars()
-    mended = PATIENT[kind](stripped)
+    mended = _apply(PATIENT[kind], stripped)
     values = values.scatter(odd, mended)
     return values, odd.filter(mended.is_null() & (stripped != ""))
