@@ -20,7 +20,8 @@ def normalised(name: str) -> str:
 def alias_pattern(alias: str) -> re.Pattern[str]:
     """Gives the pattern of normalised names an alias stands for."""
     return re.compile(
-        re.escape(normalised(alias)).replace(AS_OF, r"(?P<as_of>\d{4}-\d{2}-\d{2})") + r"\Z"
+        re.escape(normalised(alias)).replace(AS_OF, r"(?P<as_of>[0-9]{4}-[0-9]{2}-[0-9]{2})")
+        + r"\Z"
     )
 
 
@@ -112,14 +113,17 @@ def parse_as_of(as_ofs: set[str]) -> date | None:
             found=f"a header with two as-of dates, {' and '.join(sorted(as_ofs))}",
             expected="the same as-of date in every column",
             remedy="correct the header",
+            line_number=1,
         )
+    as_of = next(iter(as_ofs), None)
     try:
-        return date.fromisoformat(as_ofs.pop()) if as_ofs else None
+        return date.fromisoformat(as_of) if as_of else None
     except ValueError as error:
         raise FileError(
-            found="an as-of date in the header that is not in the calendar",
+            found=f"the as-of date {as_of} in the header, which is not in the calendar",
             expected="a date as YYYY-MM-DD",
             remedy="correct the header",
+            line_number=1,
         ) from error
 
 
@@ -158,7 +162,6 @@ def route(
         if (matched := match_header(header, pipeline))
     ]
     if len(fitting) != 1:
-        pipelines = [pipeline for pipeline, *_ in fitting or named]
         rivals = [pipeline for pipeline, *_ in fitting or named]
         raise _no_single_match(header, rivals, several=bool(fitting))
     pipeline, found, (names, as_ofs) = fitting[0]

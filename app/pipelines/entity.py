@@ -34,7 +34,7 @@ PIPELINE = Pipeline(
     name="entity",
     looks_like="*entity*YYYY-MM* or *entity*YYYY_MM*",
     file_name=re.compile(
-        r"entity.*?(?<!\d)(?P<year>[1-9]\d{3})[-_](?P<month>0[1-9]|1[0-2])(?!\d)", re.IGNORECASE
+        r"entity.*?(?<!\d)(?P<year>[12][0-9]{3})[-_](?P<month>0[1-9]|1[0-2])(?!\d)", re.IGNORECASE
     ),
     columns=(
         Column("created_at"),
