@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import traceback
 from logging.handlers import RotatingFileHandler
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from app.errors import ConfigError
 from app.settings import Settings
@@ -34,6 +36,8 @@ def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         lead_with_the_load,
+        # Plain frames: rich ones would show local variables, and with them rows.
+        structlog.processors.ExceptionRenderer(trace_without_rows),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -57,6 +61,12 @@ def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = No
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def trace_without_rows(exc_info: ExcInfo) -> str:
+    """Gives the trace, without the lines in which PostgreSQL quotes the row at fault."""
+    trace = "".join(traceback.format_exception(*exc_info))
+    return re.sub(r"^DETAIL: .*\n", "", trace, flags=re.MULTILINE).rstrip("\n")
+
+
 def lead_with_the_load(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Puts the load, its pipeline and its file before all other facts."""
     leading = {name: event.pop(name) for name in LEADING if name in event}
@@ -66,10 +76,7 @@ def lead_with_the_load(_logger: WrappedLogger, _method: str, event: EventDict) -
 def _formatter(
     settings: Settings, shared: list[Processor], *, colors: bool
 ) -> structlog.stdlib.ProcessorFormatter:
-    as_json: list[Processor] = [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ]
+    as_json: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     for_people: list[Processor] = [
         structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=24)
     ]
