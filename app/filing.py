@@ -13,7 +13,7 @@ from app import archive, threads
 from app.archive import Note, Stored
 from app.claims import LoadedFile, Outcome
 from app.domain import Load, LoadStatus, Reject
-from app.errors import RetryableError
+from app.errors import FileError, RetryableError
 from app.examine import Examined
 from app.settings import Settings
 from app.store import ledger
@@ -27,12 +27,14 @@ async def file_away(
     examined: Examined,
     settings: Settings,
     *,
+    fault: FileError | None,
     keep_source: bool,
 ) -> Load:
     """Moves the file out of imports/ and notes where it is; only ever after the commit.
 
-    keep_source: leave the file where it is and keep a copy. Raises RetryableError when the file
-    cannot be moved now; the same call later finishes it.
+    fault: why it was refused, for the note beside it. keep_source: leave the file where it is
+    and keep a copy. Raises RetryableError when the file cannot be moved now; the same call
+    later finishes it.
     """
     loaded = LoadedFile(
         source=examined.arrival.path,
@@ -44,7 +46,7 @@ async def file_away(
     )
     async with connection.begin():
         rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
-    note = quarantine_note(load, examined, rejects)
+    note = quarantine_note(load, examined.content.sha256, fault, rejects)
     stored = await threads.run(move, loaded, load, note, settings)
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
@@ -66,17 +68,24 @@ def move(loaded: LoadedFile, load: Load, note: Note, settings: Settings) -> Stor
         raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
 
 
-def quarantine_note(load: Load, examined: Examined, rejects: Sequence[Reject]) -> Note:
+def quarantine_note(
+    load: Load, sha256: str, fault: FileError | None, rejects: Sequence[Reject]
+) -> Note:
     """Says what is wrong with a file, for the note beside it."""
-    fault = examined.fault
+    what_to_do = fault.remedy if fault else None
+    if load.status is LoadStatus.FAILED:
+        what_to_do = (
+            f"look for load_id {load.load_id} in the logs and have the fault mended, then run"
+            f" `python -m app replay {load.load_id}`"
+        )
     return Note(
         pipeline=load.pipeline,
-        sha256=examined.content.sha256,
+        sha256=sha256,
         at=datetime.now(UTC),
         reason=load.error or "",
         found=fault.found if fault else None,
         expected=fault.expected if fault else None,
-        what_to_do=fault.remedy if fault else None,
+        what_to_do=what_to_do,
         line_number=fault.line_number if fault else None,
         rejects=rejects,
     )

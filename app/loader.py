@@ -7,8 +7,8 @@ one, and the same call again finishes or repeats the work.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 import structlog
@@ -17,13 +17,13 @@ from structlog.contextvars import bind_contextvars
 
 from app import files, threads
 from app.domain import Arrival, Load, LoadCounts, LoadStatus, Pipeline
-from app.errors import FileChangedError, FileError, SluiceError
+from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
 from app.examine import Examined, examine, require_unchanged
 from app.filing import file_away
 from app.reading import Progress, Reading
 from app.settings import Settings
 from app.store import ledger, staging, warehouse
-from app.store.engine import driver_errors
+from app.store.engine import describe, driver_error, driver_errors
 from app.store.rejects import RejectSpool
 from app.store.scripts import Scripts
 
@@ -55,6 +55,9 @@ class Order:
 
 ORDINARY = Order()
 
+# How a load ended, and the fault of the file where that is why.
+Settled = tuple[Load, FileError | None]
+
 
 async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> Load:
     """Brings one complete file into the warehouse, exactly once, and files it away.
@@ -68,9 +71,14 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
         bind_contextvars(file=arrival.name, pipeline=examined.content.pipeline)
         with driver_errors():
             async with in_lane(tools.engine, examined) as connection:
-                load = await settle(connection, examined, tools, order)
+                load, fault = await settle(connection, examined, tools, order)
                 load = await file_away(
-                    connection, load, examined, tools.settings, keep_source=order.keep_source
+                    connection,
+                    load,
+                    examined,
+                    tools.settings,
+                    fault=fault,
+                    keep_source=order.keep_source,
                 )
     report(load, time.monotonic() - began)
     return load
@@ -98,17 +106,17 @@ async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[Asyn
 
 async def settle(
     connection: AsyncConnection, examined: Examined, tools: Tools, order: Order
-) -> Load:
+) -> Settled:
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
     async with connection.begin():
         unfiled = await ledger.find_unfiled(connection, content.sha256, arrival.name)
         if unfiled and not order.force:
-            return unfiled
+            return unfiled, examined.fault
         if not (order.force or examined.fault):
             same = await ledger.find_same_content(connection, content)
             if same is not None:
-                return await ledger.record_duplicate(connection, arrival, content, of=same)
+                return await ledger.record_duplicate(connection, arrival, content, of=same), None
         load_id = await ledger.claim(connection, arrival, content)
     bind_contextvars(load_id=load_id)
     log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes)
@@ -117,26 +125,42 @@ async def settle(
 
 async def attempt(
     connection: AsyncConnection, load_id: int, examined: Examined, tools: Tools, order: Order
-) -> Load:
+) -> Settled:
     """Runs a claimed load to its end; a fault of the file ends it too, and so does a bug of ours.
 
     Trouble that passes by itself leaves the load `running` in the ledger, to be taken up again.
     """
     with RejectSpool(load_id) as rejects:
         try:
-            with driver_errors():
-                return await bring_in(connection, load_id, examined, rejects, tools, order)
+            with changes_first(examined), driver_errors():
+                return await bring_in(connection, load_id, examined, rejects, tools, order), None
         except FileChangedError as changed:
-            await end_badly(connection, load_id, LoadStatus.FAILED, changed)
+            await end_badly(connection, load_id, LoadStatus.FAILED, str(changed), file_stays=True)
             raise
         except FileError as fault:
-            require_unchanged(examined)
-            return await end_badly(connection, load_id, LoadStatus.QUARANTINED, fault, rejects)
+            refused = LoadStatus.QUARANTINED
+            return await end_badly(connection, load_id, refused, str(fault), rejects), fault
         except SluiceError:
             raise
         except Exception as bug:
             log.exception("load failed")
-            return await end_badly(connection, load_id, LoadStatus.FAILED, bug)
+            reason = f"Not the file's fault: {type(driver_error(bug)).__name__}: {describe(bug)}"
+            return await end_badly(connection, load_id, LoadStatus.FAILED, reason), None
+
+
+@contextmanager
+def changes_first(examined: Examined) -> Iterator[None]:
+    """Blames what goes wrong with a file that was written to meanwhile on the writing.
+
+    Raises FileChangedError then; the same trouble with a file that stands still passes through.
+    """
+    try:
+        yield
+    except (RetryableError, ConfigError):
+        raise
+    except Exception:
+        require_unchanged(examined)
+        raise
 
 
 async def bring_in(
@@ -172,17 +196,22 @@ async def end_badly(
     connection: AsyncConnection,
     load_id: int,
     status: LoadStatus,
-    error: Exception,
+    reason: str,
     rejects: RejectSpool | None = None,
+    *,
+    file_stays: bool = False,
 ) -> Load:
-    """Writes a quarantined or failed end, with the rejects; every row read counts as rejected."""
+    """Writes a quarantined or failed end, with the rejects; every row read counts as rejected.
+
+    file_stays: the file is left in imports/, for another load of what it holds then.
+    """
     async with connection.begin():
         counts = LoadCounts()
         if rejects:
             await rejects.copy_into(connection)
             counts = LoadCounts(read=rejects.rows_seen, rejected=rejects.rows_seen)
-        load = await ledger.end(connection, load_id, status, counts, str(error))
-        if isinstance(error, FileChangedError):
+        load = await ledger.end(connection, load_id, status, counts, reason)
+        if file_stays:
             await ledger.record_filed(connection, load_id, None)
         return load
 

@@ -102,8 +102,10 @@ def driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def _describe(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def describe(error: BaseException) -> str:
+    """Says in one line what went wrong, without the statement and the rows it was about."""
+    lines = str(driver_error(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 @contextmanager
@@ -117,16 +119,16 @@ def driver_errors() -> Iterator[None]:
     except (sqlalchemy.exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
         error = driver_error(e)
         if isinstance(error, REFUSED):
-            raise ConfigError(f"The database refuses: {_describe(error)}") from e
+            raise ConfigError(f"The database refuses: {describe(error)}") from e
         if isinstance(error, NOT_MIGRATED):
             raise ConfigError(
-                f"The database's schema is not up to date ({_describe(error)});"
+                f"The database's schema is not up to date ({describe(error)});"
                 " run `python -m app migrate`"
             ) from e
         if isinstance(error, UNREACHABLE):
             raise DatabaseUnreachableError(
-                f"The database cannot be reached: {_describe(error)}"
+                f"The database cannot be reached: {describe(error)}"
             ) from e
         if isinstance(error, PASSING):
-            raise RetryableError(f"The database cannot do this now: {_describe(error)}") from e
+            raise RetryableError(f"The database cannot do this now: {describe(error)}") from e
         raise
