@@ -5,6 +5,7 @@ Expectations are exact fractions of the raw rows, never results of SQL.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -12,6 +13,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import asyncpg
+
+from app.refresh import Refreshed
+
+HIST = "default_liquidation_rolling_avg_hist"
+FIRST = date(2023, 2, 20)
+
+
+def day_at(position: int) -> date:
+    """A day of the tests, counted from the first."""
+    return FIRST + timedelta(days=position)
 
 
 class Counts(NamedTuple):
@@ -146,3 +157,52 @@ def mean_text(stats: Stats) -> str:
     whole, part = divmod(millionths, 1_000_000)
     text = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
     return f"-{text}" if mean < 0 and millionths else text
+
+
+async def assert_rates_are_right(warehouse: Warehouse) -> None:
+    """Compares the current rows with the raw ones: days and counts exactly, rates to 1e-9."""
+    rows = await warehouse.sql.fetch(
+        "SELECT * FROM warehouse.default_liquidation_rolling_avg ORDER BY repayment_date"
+    )
+    assert {row["repayment_date"]: Counts(*tuple(row)[1:4]) for row in rows} == warehouse.loans
+    for row in rows:
+        expected = warehouse.rates(row["repayment_date"])
+        assert is_close(Rates(*tuple(row)[4:7]), expected), (row, expected)
+
+
+def is_close(found: Rates, expected: Rates) -> bool:
+    return all(
+        one is other
+        if one is None or other is None
+        else abs(Fraction(one) - other) <= Fraction(1, 10**9)
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+async def assert_daily_stats_are_right(warehouse: Warehouse) -> None:
+    rows = await warehouse.sql.fetch(
+        "SELECT day, row_count, sum_value, min_value, max_value FROM warehouse.entity_daily"
+    )
+    assert {row["day"]: tuple(row)[1:] for row in rows} == {
+        day: (len(values), sum(values), min(values), max(values))
+        for day, values in warehouse.values.items()
+    }
+
+
+def rows_changed(refreshed: list[Refreshed]) -> dict[str, int]:
+    return {each.name: each.rows_changed for each in refreshed}
+
+
+async def count_versions(sql: asyncpg.Connection) -> int:
+    count: int = await sql.fetchval(f"SELECT count(*) FROM warehouse.{HIST}")
+    return count
+
+
+def random_counts(chance: random.Random, *, days: int) -> dict[date, Counts | None]:
+    """A few days with new counts, without defaults, or gone."""
+    changes: dict[date, Counts | None] = {}
+    for day in (day_at(chance.randrange(days)) for _ in range(chance.randint(1, 6))):
+        defaults = chance.choice([0, 1, 3, 7, chance.randint(1, 500)])
+        counts = Counts(2000, defaults, chance.randint(0, 1000))
+        changes[day] = chance.choice([counts, counts, counts, None])
+    return changes
