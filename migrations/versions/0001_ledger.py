@@ -16,6 +16,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '10s'")
+    op.execute("COMMENT ON TABLE ops.alembic_version IS 'The revision of the schema, for Alembic.'")
+    op.execute("COMMENT ON COLUMN ops.alembic_version.version_num IS 'The newest migration run'")
     op.create_table(
         "load",
         sa.Column(
