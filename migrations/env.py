@@ -12,14 +12,16 @@ from typing import Any
 
 from alembic import context
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.errors import SluiceError
 from app.settings import Settings, load_settings
 from app.store import views
 from app.store.database import open_database
-from app.store.engine import engine_url
+from app.store.engine import driver_errors, engine_url
 from app.store.scripts import Scripts, schema_names
 from models import metadata_for
 from models.base import OPS
@@ -33,6 +35,14 @@ def make_schemas(connection: Connection, schemas: Mapping[str, str]) -> None:
     """Makes the schemas that are missing; Alembic's own table lies in `ops`."""
     for schema in (OPS, *schemas.values()):
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+
+
+def drop_tables(connection: Connection, metadata: MetaData) -> None:
+    """Drops our tables, whatever revision they are of, and what depends on them."""
+    preparer = connection.dialect.identifier_preparer
+    ours = [preparer.format_table(table) for table in metadata.tables.values()]
+    for table in (f"{OPS}.alembic_version", *ours):
+        connection.execute(text(f"DROP TABLE IF EXISTS {table} CASCADE"))
 
 
 def partition_names(connection: Connection) -> set[str]:
@@ -71,7 +81,10 @@ def migrate(connection: Connection, settings: Settings) -> None:
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     make_schemas(connection, schemas)
-    configure(connection, metadata_for(schemas), schemas)
+    metadata = metadata_for(schemas)
+    if context.config.attributes.get("anew"):
+        drop_tables(connection, metadata)
+    configure(connection, metadata, schemas)
     with context.begin_transaction():
         context.run_migrations()
     here = context.get_context().get_current_heads()
@@ -96,8 +109,13 @@ def main() -> None:
     if database_url:
         asyncio.run(run_online(settings, database_url))
         return
-    with open_database(settings) as database:
+    with open_database(settings) as database, driver_errors():
         asyncio.run(run_online(settings, database.url))
 
 
-main()
+try:
+    main()
+except SluiceError as error:
+    if context.config.cmd_opts is None:  # called by a command of ours, which says it itself
+        raise
+    raise CommandError(str(error)) from error

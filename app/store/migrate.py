@@ -24,12 +24,11 @@ def alembic_config(settings: Settings, database_url: str) -> Config:
 def upgrade(settings: Settings, database_url: str) -> str:
     """Migrates to the newest revision under an advisory lock, and gives that revision.
 
-    With `DEV` every table is dropped first. Blocks, and runs an event loop of its own: call it
-    in a thread.
+    With `DEV` our tables are dropped first, in the same transaction. Blocks, and runs an event
+    loop of its own: call it in a thread.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = alembic_config(settings, database_url)
-    if settings.dev:
-        command.downgrade(config, "base")
+    config.attributes["anew"] = settings.dev
     command.upgrade(config, "head")
     return ScriptDirectory.from_config(config).get_current_head() or "base"
