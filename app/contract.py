@@ -39,7 +39,8 @@ class _Fault:
 def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
     """Splits a batch into the rows that keep the contract and the rejects.
 
-    A row that breaks several rules is one reject, for the first in the contract's order.
+    A row that breaks several rules is one reject: for a field that cannot be read, else for the
+    first column in the contract's order, else for the first rule of the row as a whole.
     """
     frame = route.pipeline.prepare(batch.frame, route.facts)
     frame, unreadable = _parse(frame, contract)
@@ -77,6 +78,7 @@ def _broken_rules(failure: dy.FailureInfo, contract: type[Contract]) -> list[_Fa
         return []
     details = failure.details()
     rules = [name for name in details.columns if name not in contract.column_names()]
+    rules.sort(key=lambda rule: "|" not in rule)
     first = pl.coalesce(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in rules)
     named = details.with_columns(first.alias("broken rule"))
     return [_fault(row, contract) for row in named.iter_rows(named=True)]
@@ -98,11 +100,11 @@ def _breach(kind: str, bound: object) -> str:
     """Says how a value breaks a column's own rule."""
     return {
         "min": f"is before {bound}" if isinstance(bound, date) else f"is below {bound}",
-        "min_exclusive": f"is not above {bound}",
+        "min_exclusive": f"is not {'after' if isinstance(bound, date) else 'above'} {bound}",
         "max": f"is after {bound}" if isinstance(bound, date) else f"is above {bound}",
-        "max_exclusive": f"is not before {bound}",
-        "min_length": f"is shorter than {bound} characters",
-        "max_length": f"is longer than {bound} characters",
+        "max_exclusive": f"is not {'before' if isinstance(bound, date) else 'below'} {bound}",
+        "min_length": f"is shorter than {bound} bytes",
+        "max_length": f"is longer than {bound} bytes",
         "is_in": f"is none of {bound}",
     }.get(kind, f"breaks the rule {kind.replace('_', ' ')}")
 

@@ -9,15 +9,15 @@ import polars as pl
 
 from app.domain import Column, Contract, Facts, Pipeline
 
-# A title is a key, and a key of PostgreSQL's B-tree holds at most 2,704 bytes.
-LONGEST_TITLE = 600
+# A title is a key, and an entry of PostgreSQL's B-tree holds at most 2,704 bytes in all.
+LONGEST_TITLE_BYTES = 2600
 
 
 def contract(_facts: Facts) -> type[Contract]:
     """A title is never empty, and its count is not negative."""
 
     class JobTitles(Contract):
-        title = dy.String(nullable=False, min_length=1, max_length=LONGEST_TITLE)
+        title = dy.String(nullable=False, min_length=1, max_length=LONGEST_TITLE_BYTES)
         pdl_count = dy.Int64(nullable=False, min=0)
         related = dy.List(dy.String(nullable=False), nullable=False)
 
