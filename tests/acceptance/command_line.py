@@ -1,0 +1,86 @@
+"""Runs `python -m app ...` as people do: a real process in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+def outside_environment() -> dict[str, str]:
+    """The environment without any of Sluice's settings, with the project to be found."""
+    ours = {name.upper() for name in Settings.model_fields} | {"DB_STRING", "DB_STRING_ASYNC"}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
+    return {**kept, "PYTHONPATH": str(PROJECT), "COLUMNS": "200"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A shell in a folder, with settings in its environment."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def imports(self) -> Path:
+        return self.folder / "imports"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**outside_environment(), **self.settings, **more}
+
+    def run(self, *words: str | Path, **more: str) -> Ended:
+        """Runs one command to its end; more: further settings."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "app", *map(str, words)],
+            cwd=self.folder,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
+        """Starts a command that goes on until it is told to stop."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", *map(str, words)],
+            cwd=self.folder,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        """Writes a file below the folder, such as `imports/x.csv`."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def at(folder: Path, database_url: str | None = None) -> CommandLine:
+    """A shell with empty folders of its own."""
+    shell = CommandLine(folder, {"DATABASE_URL": database_url} if database_url else {})
+    shell.imports.mkdir()
+    return shell
