@@ -56,6 +56,17 @@ def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -
     return replace(unrouted, content=content, reader=reader, route=route)
 
 
+def require_in_place(examined: Examined) -> None:
+    """Raises FileChangedError when the name does not stand for the examined file any more.
+
+    While this load waited for its turn, another service may have loaded the file and taken it
+    away, or its owner may have removed or replaced it.
+    """
+    current = files.identity_at(examined.arrival.path)
+    if current is None or not current.has_same_content(examined.identity):
+        raise FileChangedError(f"{examined.arrival.name} was taken away or replaced meanwhile")
+
+
 def require_unchanged(examined: Examined) -> None:
     """Raises FileChangedError when the file was written to since it was examined."""
     now = files.identity_of(examined.opened.fileno())

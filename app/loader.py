@@ -18,7 +18,7 @@ from structlog.contextvars import bind_contextvars
 from app import files, threads
 from app.domain import Arrival, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
-from app.examine import Examined, examine, require_unchanged
+from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
 from app.reading import Progress, Reading
 from app.settings import Settings
@@ -71,6 +71,7 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
         bind_contextvars(file=arrival.name, pipeline=examined.content.pipeline)
         with driver_errors():
             async with in_lane(tools.engine, examined) as connection:
+                require_in_place(examined)
                 load, fault = await settle(connection, examined, tools, order)
                 load = await file_away(
                     connection,

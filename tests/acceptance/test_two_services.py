@@ -1,0 +1,54 @@
+"""Two services on one folder and one database share the work."""
+
+from __future__ import annotations
+
+import asyncio
+
+from conftest import Watch
+from front_door import Front, entity_csv, loans_csv, some_loans, some_values
+
+FILES = 40
+
+
+async def test_two_services_load_each_file_exactly_once(front: Front, watch: Watch) -> None:
+    daemons = await asyncio.gather(watch(), watch())
+    contents = {}
+    for number in range(FILES):
+        month = f"{2023 - number // 24}-{number // 2 % 12 + 1:02}"
+        name, content = (
+            (f"entity_{month}.csv", entity_csv({}))
+            if number % 2
+            else (f"loans_{number}.csv", loans_csv(some_loans(20, seed=number)))
+        )
+        contents[name] = content
+        front.drop(name, content)
+
+    loads = await front.filed(FILES)
+    for daemon in daemons:
+        await daemon.stop()
+
+    assert sorted((load["file_name"], load["status"]) for load in await front.filed(FILES)) == [
+        (name, "loaded") for name in sorted(contents)
+    ]
+    assert sorted(front.archived.values()) == sorted(contents.values())
+    assert (front.waiting, front.quarantined) == ({}, {})
+    assert all(daemon.events_named("load finished") for daemon in daemons)
+    assert not any(event["level"] == "error" for daemon in daemons for event in daemon.events)
+    assert {load["worker"].split(":")[-1] for load in loads} == {
+        str(daemon.process.pid) for daemon in daemons
+    }
+
+
+async def test_one_month_sent_ten_times_is_one_of_the_files_and_no_mixture(
+    front: Front, watch: Watch
+) -> None:
+    await asyncio.gather(watch(), watch())
+    for number in range(10):
+        front.drop(f"entity_2023-01_{number}.csv", entity_csv(some_values(500, seed=number)))
+
+    loads = await front.filed(10)
+
+    assert {load["status"] for load in loads} == {"loaded"}
+    last = max(loads, key=lambda load: load["finished_at"])
+    seed = int(last["file_name"].removesuffix(".csv").rsplit("_", 1)[1])
+    assert await front.entity() == some_values(500, seed)
