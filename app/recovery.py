@@ -28,13 +28,17 @@ log = structlog.get_logger()
 
 
 async def recover(tools: Tools) -> None:
+    """Puts files back that a move was halfway through, and closes the books on the others."""
+    await threads.run(claims.restore_claims, tools.settings.imports_dir)
+    await close_books(tools)
+
+
+async def close_books(tools: Tools) -> None:
     """Ends loads that nobody runs and whose file is gone, and finds files that were moved.
 
     Safe beside other services: a load that really runs holds its lane's lock.
     """
-    settings = tools.settings
-    await threads.run(claims.restore_claims, settings.imports_dir)
-    waiting = await threads.run(waiting_files, settings)
+    waiting = await threads.run(waiting_files, tools.settings)
     present = {printable_name(each.path.name) for each in waiting}
     with driver_errors():
         async with tools.engine.connect() as connection:
@@ -42,25 +46,29 @@ async def recover(tools: Tools) -> None:
                 unsettled = await ledger.find_unsettled(connection)
             for load in unsettled:
                 if load.file_name not in present:
-                    await settle_without_file(connection, load, settings)
+                    await settle_without_file(connection, load, tools.settings)
 
 
 async def settle_without_file(
-    connection: AsyncConnection, load: Unsettled, settings: Settings
+    connection: AsyncConnection, unsettled: Unsettled, settings: Settings
 ) -> None:
     """Closes the books on a load whose file is not in imports/ any more."""
-    lane = load.content.lane(load.file_name)
+    lane = unsettled.content.lane(unsettled.file_name)
     async with connection.begin():
         if not await ledger.try_lock(connection, lane):
             return
-        if load.status is LoadStatus.RUNNING:
-            reason = "Broken off, and the file is no longer in imports/; drop it again to load it."
-            await ledger.end(connection, load.load_id, LoadStatus.FAILED, LoadCounts(), reason)
-            log.warning("load broken off", load_id=load.load_id, file=load.file_name)
+        # Another service may have ended it since it was found.
+        for load in await ledger.find_unsettled(connection, unsettled.load_id):
             kept = None
-        else:
-            kept = await threads.run(find_kept, load, settings)
-        await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
+            if load.status is LoadStatus.RUNNING:
+                reason = (
+                    "Broken off, and the file is no longer in imports/; drop it again to load it."
+                )
+                await ledger.end(connection, load.load_id, LoadStatus.FAILED, LoadCounts(), reason)
+                log.warning("load broken off", load_id=load.load_id, file=load.file_name)
+            else:
+                kept = await threads.run(find_kept, load, settings)
+            await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
 
 
 def find_kept(load: Unsettled, settings: Settings) -> Path | None:

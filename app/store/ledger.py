@@ -48,6 +48,14 @@ async def lock(connection: AsyncConnection, lane: str) -> None:
     await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": lock_key(lane)})
 
 
+async def limit_lock_waits(connection: AsyncConnection, seconds: float) -> None:
+    """Lets statements of this transaction wait that long for a lock, and no longer."""
+    await connection.execute(
+        text("SELECT set_config('lock_timeout', :limit, true)"),
+        {"limit": f"{seconds * 1000:.0f}ms"},
+    )
+
+
 async def unlock(connection: AsyncConnection, lane: str) -> None:
     """Lets the next one in."""
     await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": lock_key(lane)})
@@ -105,9 +113,11 @@ async def find_same_content(connection: AsyncConnection, content: Content) -> in
 async def claim(connection: AsyncConnection, arrival: Arrival, content: Content) -> int:
     """Writes the start of a load and returns its id.
 
-    A load of the same file that was broken off is taken up again under its own id. The caller
-    holds the lane's lock, so a `running` load there is never one that really runs.
+    A load of the same file that was broken off is taken up again under its own id, and one of
+    what the file held before it was overwritten is ended. The caller holds the lane's lock, so
+    a `running` load there is never one that really runs.
     """
+    await _end_overwritten(connection, arrival, content)
     broken_off = (
         select(ops.Load.load_id)
         .where(
@@ -140,6 +150,25 @@ async def claim(connection: AsyncConnection, arrival: Arrival, content: Content)
         .returning(ops.Load.load_id)
     )
     return inserted.scalar_one()
+
+
+async def _end_overwritten(connection: AsyncConnection, arrival: Arrival, content: Content) -> None:
+    await connection.execute(
+        update(ops.Load)
+        .where(
+            _same_place(content),
+            ops.Load.status == LoadStatus.RUNNING,
+            ops.Load.filed_at.is_(None),
+            ops.Load.sha256 != content.sha256,
+            ops.Load.file_name == arrival.name,
+        )
+        .values(
+            status=LoadStatus.FAILED,
+            finished_at=func.clock_timestamp(),
+            filed_at=func.clock_timestamp(),
+            error="Broken off, and the file was overwritten before it could be loaded again.",
+        )
+    )
 
 
 async def record_duplicate(
@@ -228,8 +257,10 @@ class Unsettled:
     content: Content
 
 
-async def find_unsettled(connection: AsyncConnection) -> list[Unsettled]:
-    """Gives the loads that a killed service may have left, by load_id."""
+async def find_unsettled(
+    connection: AsyncConnection, load_id: int | None = None
+) -> list[Unsettled]:
+    """Gives the loads that a killed service may have left, by load_id; or the one asked for."""
     table = ops.Load
     columns = (
         table.load_id,
@@ -239,9 +270,10 @@ async def find_unsettled(connection: AsyncConnection) -> list[Unsettled]:
         table.scope,
         table.sha256,
     )
-    rows = await connection.execute(
-        select(*columns).where(table.filed_at.is_(None)).order_by(table.load_id)
-    )
+    unfiled = select(*columns).where(table.filed_at.is_(None)).order_by(table.load_id)
+    if load_id is not None:
+        unfiled = unfiled.where(table.load_id == load_id)
+    rows = await connection.execute(unfiled)
     return [
         Unsettled(
             row.load_id,

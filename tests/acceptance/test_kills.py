@@ -1,0 +1,225 @@
+"""The service is killed at any moment, and after the next start all is as if it never was."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import pytest
+from conftest import Watch
+from front_door import (
+    Front,
+    Row,
+    counts_of,
+    entity_csv,
+    loans_csv,
+    sha256,
+    some_loans,
+    some_values,
+    until,
+)
+
+KILLS = 16
+BIG = some_values(100_000)
+
+
+async def test_kills_at_any_moment_lose_nothing_and_load_nothing_twice(
+    front: Front, watch: Watch
+) -> None:
+    draw = random.Random(20230509)
+    months = [some_values(100_000, seed) for seed in range(KILLS)]
+    contents: dict[str, bytes] = {}
+    killed_during_a_load = 0
+    for kill in range(KILLS):
+        if kill % 4:
+            name, content = f"entity_2023-01_{kill}.csv", entity_csv(months[kill])
+        else:
+            name, content = f"loans_{kill}.csv", loans_csv(some_loans(1500, seed=kill))
+        contents[name] = content
+        front.drop(name, content)
+        daemon = await watch()
+        await daemon.wait_for("load started")
+        await daemon.kill(after_seconds=draw.uniform(0, 0.5))
+        statuses = {load["status"] for load in await front.ledger()}
+        killed_during_a_load += "running" in statuses
+
+    daemon = await watch()
+    loads = await front.filed(len(contents))
+    await daemon.stop()
+
+    assert killed_during_a_load >= 3
+    assert {load["file_name"]: (load["sha256"], load["status"]) for load in loads} == {
+        name: (sha256(content), "loaded") for name, content in contents.items()
+    }
+    assert await front.entity() == months[-1]
+    assert await front.loans() == some_loans(1500, seed=KILLS - 4)
+    assert {load["file_name"]: load["rows_read"] for load in loads} == {
+        name: content.count(b"\n") - 1 for name, content in contents.items()
+    }
+    assert max(load["attempt"] for load in loads) > 1
+    assert sorted(front.archived.values()) == sorted(contents.values())
+    assert sorted(load["filed_path"] for load in loads) == sorted(
+        str(front.settings.archive_folder / path) for path in front.archived
+    )
+    assert (front.waiting, front.quarantined) == ({}, {})
+    assert await front.staged_tables() == []
+    assert not list(front.settings.imports_dir.glob("**/.moving/*"))
+
+
+async def is_loaded_but_not_filed(front: Front) -> list[Row]:
+    return [
+        load
+        for load in await front.ledger()
+        if load["status"] == "loaded" and load["filed_at"] is None
+    ]
+
+
+@pytest.mark.parametrize("ending", ["repaired while it runs", "killed, then repaired"])
+async def test_a_file_that_cannot_be_moved_after_the_commit_is_moved_later_not_loaded_again(
+    ending: str, front: Front, watch: Watch
+) -> None:
+    content = loans_csv(some_loans(20))
+    front.settings.archive_folder.write_text("not a folder")
+    daemon = await watch()
+    front.drop("loans.csv", content)
+    await until(lambda: is_loaded_but_not_filed(front), "a load committed and its file not moved")
+    await daemon.wait_for("waiting")
+
+    if ending == "killed, then repaired":
+        await daemon.kill()
+        front.settings.archive_folder.unlink()
+        daemon = await watch()
+    else:
+        front.settings.archive_folder.unlink()
+
+    [load] = await front.filed(1)
+    await daemon.stop()
+    assert (load["status"], load["attempt"], counts_of(load)) == (
+        "loaded",
+        1,
+        {"read": 20, "inserted": 20},
+    )
+    assert list(front.archived.values()) == [content]
+    assert front.waiting == {}
+
+
+async def test_a_file_that_was_moved_when_the_service_died_is_found_at_the_next_start(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    front.drop("loans.csv", loans_csv(some_loans(20)))
+    [load] = await front.filed(1)
+    await daemon.kill()
+    # As it was in the instant between the move and the note of it.
+    await front.sql.execute("UPDATE ops.load SET filed_at = NULL, filed_path = NULL")
+
+    await watch()
+
+    [again] = await front.filed(1)
+    assert again["filed_path"] == load["filed_path"]
+
+
+async def test_a_file_that_was_halfway_out_of_the_folder_is_put_back_and_moved(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    front.drop("loans.csv", loans_csv(some_loans(20)))
+    [load] = await front.filed(1)
+    await daemon.kill()
+    halfway = front.path(f".moving/{load['load_id']}/loans.csv")
+    halfway.parent.mkdir(parents=True)
+    shutil.move(load["filed_path"], halfway)
+    await front.sql.execute("UPDATE ops.load SET filed_at = NULL, filed_path = NULL")
+
+    await watch()
+
+    [again] = await front.filed(1)
+    assert (again["filed_path"], again["status"]) == (load["filed_path"], "loaded")
+    assert len(front.archived) == 1
+    assert front.waiting == {}
+
+
+async def test_a_load_whose_file_was_taken_away_while_the_service_was_down_is_failed(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    async with front.sql.transaction():
+        await front.sql.execute("LOCK TABLE warehouse.loans")
+        path = front.drop("loans.csv", loans_csv(some_loans(20)))
+        await daemon.wait_for("load started")
+        await daemon.kill()
+    path.unlink()
+
+    await watch()
+
+    [load] = await front.filed(1)
+    assert (load["status"], load["filed_path"]) == ("failed", None)
+    assert load["error"] == (
+        "Broken off, and the file is no longer in imports/; drop it again to load it."
+    )
+    assert await front.loans() == {}
+
+
+async def test_content_overwritten_while_the_service_was_down_is_failed_and_the_new_one_loads(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    async with front.sql.transaction():
+        await front.sql.execute("LOCK TABLE warehouse.loans")
+        front.drop("loans.csv", loans_csv(some_loans(20)))
+        await daemon.wait_for("load started")
+        await daemon.kill()
+    front.drop("loans.csv", loans_csv(some_loans(30, seed=1)))
+
+    await watch()
+
+    first, second = await front.filed(2)
+    assert (first["status"], second["status"]) == ("failed", "loaded")
+    assert "overwritten" in first["error"]
+    assert await front.loans() == some_loans(30, seed=1)
+
+
+# Told to stop
+
+
+async def test_a_load_under_way_is_finished_when_the_service_is_told_to_stop(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    front.drop("entity_2023-01.csv", entity_csv(BIG))
+    front.drop("loans.csv", loans_csv(some_loans(20)))
+    await daemon.wait_for("load started", count=2)
+
+    await daemon.stop()
+
+    loads = {load["file_name"]: load["status"] for load in await front.filed(2)}
+    assert loads == {"entity_2023-01.csv": "loaded", "loans.csv": "loaded"}
+    assert await front.entity() == BIG
+
+
+async def test_a_load_that_cannot_end_in_time_is_rolled_back_and_loaded_at_the_next_start(
+    front: Front, watch: Watch
+) -> None:
+    await front.sql.execute(
+        """
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+        CREATE TRIGGER dawdle AFTER INSERT ON warehouse.loans EXECUTE FUNCTION dawdle();
+        """
+    )
+    daemon = await watch()
+    front.drop("loans.csv", loans_csv(some_loans(20)))
+    await daemon.wait_for("load started")
+
+    await daemon.stop()
+
+    assert daemon.events_named("load given up; its file is loaded at the next start")
+    [load] = await front.ledger()
+    assert (load["status"], list(front.waiting)) == ("running", ["loans.csv"])
+    assert await front.staged_tables() == []
+
+    await front.sql.execute("DROP TRIGGER dawdle ON warehouse.loans")
+    await watch()
+    [load] = await front.filed(1)
+    assert (load["status"], load["attempt"]) == ("loaded", 2)
+    assert await front.loans() == some_loans(20)
