@@ -22,6 +22,7 @@ PASSING = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresSystemError,  # the server's own disk
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.QueryCanceledError,
 )
@@ -30,7 +31,9 @@ UNREACHABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # ALTER DATABASE ... ALLOW_CONNECTIONS false
     asyncpg.InterfaceError,
     ConnectionError,
     TimeoutError,
@@ -125,10 +128,16 @@ def driver_errors() -> Iterator[None]:
                 f"The database's schema is not up to date ({describe(error)});"
                 " run `python -m app migrate`"
             ) from e
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise RetryableError(
+                "Another session holds a lock that this needs; `SELECT * FROM pg_locks` shows whose"
+                f" ({describe(error)})"
+            ) from e
+        # Before the others, as some of these are special cases of them.
+        if isinstance(error, PASSING):
+            raise RetryableError(f"The database cannot do this now: {describe(error)}") from e
         if isinstance(error, UNREACHABLE):
             raise DatabaseUnreachableError(
                 f"The database cannot be reached: {describe(error)}"
             ) from e
-        if isinstance(error, PASSING):
-            raise RetryableError(f"The database cannot do this now: {describe(error)}") from e
         raise
