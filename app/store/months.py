@@ -26,9 +26,14 @@ from models.base import WAREHOUSE
 REPLACE_SHARE = 0.3
 # How long readers of the whole table may be kept waiting for a replacement.
 REPLACE_LOCK_TIMEOUT = "2s"
-# Building the key and comparing two months both sort or hash every row.
+# Building the key and comparing two months both sort or hash every row; a hash table that
+# outgrows the processor's caches takes longer than several small ones.
 SORT_MEMORY = "256MB"
-HASH_MEMORY = "128MB"
+HASH_MEMORY = "64MB"
+# The partition was just read as a whole, so looking rows up by their key costs no disk.
+LOOKUP_COST = "1.1"
+# What other readers and loads may do to a replacement; changing the month in place meets neither.
+GIVES_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Month:
             f"merge/{self.pipeline.name}_{step}",
             names,
             load_id=str(self.load_id),
+            scope=f"{self.facts.month_start:%Y-%m}",
             first=f"'{self.facts.month_start:%Y-%m-%d}'",
             beyond=f"'{self.facts.month_end:%Y-%m-%d}'",
         )
@@ -75,11 +81,11 @@ async def merge(month: Month, tally: Tally) -> LoadCounts:
 
     Runs inside the load's transaction; the staged table is gone afterwards.
     """
-    await month.connection.execute(text(f"SET LOCAL maintenance_work_mem = '{SORT_MEMORY}'"))
-    await month.connection.execute(text(f"SET LOCAL work_mem = '{HASH_MEMORY}'"))
+    await _set(month, maintenance_work_mem=SORT_MEMORY, work_mem=HASH_MEMORY)
     repeated = 0 if tally.keys_differ else (await month.run("drop_repeated")).rowcount
     rows = tally.rows_staged - repeated
     if not await _exists(month):
+        await month.run("key")
         await month.run("promote")
         await _touch(month, tally.days)
         return LoadCounts(inserted=rows, duplicate=repeated)
@@ -119,6 +125,7 @@ async def _bring_in(month: Month, changed: int, rows: int) -> None:
     if changed > REPLACE_SHARE * rows and await _replace(month):
         return
     if changed:
+        await _set(month, random_page_cost=LOOKUP_COST)
         await month.run("apply_changes")
     await month.run("drop_staged")
 
@@ -126,15 +133,29 @@ async def _bring_in(month: Month, changed: int, rows: int) -> None:
 async def _replace(month: Month) -> bool:
     """Puts the staged table in the partition's place; False when readers do not leave in time."""
     try:
-        async with month.connection.begin_nested():
-            await month.connection.execute(
-                text(f"SET LOCAL lock_timeout = '{REPLACE_LOCK_TIMEOUT}'")
-            )
+        async with month.connection.begin_nested() as attempt:
+            await month.run("key")
+            await _set(month, lock_timeout=REPLACE_LOCK_TIMEOUT)
             await month.run("withdraw")
+            if await _is_watched(month):
+                await attempt.rollback()
+                return False
             await month.run("promote")
             await month.connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
     except DBAPIError as error:
-        if isinstance(driver_error(error), asyncpg.LockNotAvailableError):
+        if isinstance(driver_error(error), GIVES_WAY):
             return False
         raise
     return True
+
+
+async def _is_watched(month: Month) -> bool:
+    """Whether someone would see the month empty after a replacement."""
+    found = await month.connection.execute(month.scripts.statement("merge/old_snapshots"))
+    return bool(found.scalar_one())
+
+
+async def _set(month: Month, **options: str) -> None:
+    """Sets options of the server until the end of the load's transaction."""
+    for name, value in options.items():
+        await month.connection.execute(text(f"SET LOCAL {name} = '{value}'"))

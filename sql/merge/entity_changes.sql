@@ -11,4 +11,5 @@ FROM {staging}.{staged} AS staged
 FULL JOIN {warehouse}.{partition} AS kept
     ON kept.created_at = staged.created_at
     AND kept.entity_id = staged.entity_id
-WHERE staged.value IS DISTINCT FROM kept.value
+WHERE staged.value IS DISTINCT FROM kept.value;
+ANALYZE entity_change

@@ -1,8 +1,6 @@
 -- Makes the staged table the month's partition. Readers of other months are not kept waiting:
 -- attaching takes a lock that only other changes of partitions wait for.
--- Names: staged, partition, key, first, beyond. Run by: the load, inside its transaction.
-ALTER TABLE {staging}.{staged}
-    ADD CONSTRAINT {key} PRIMARY KEY (created_at, entity_id);
+-- Names: staged, partition, scope, first, beyond. Run by: the load, after entity_key.sql.
 ALTER TABLE {staging}.{staged}
     ALTER COLUMN load_id DROP DEFAULT;
 ALTER TABLE {staging}.{staged}
@@ -11,4 +9,16 @@ ALTER TABLE {staging}.{partition}
     SET SCHEMA {warehouse};
 ALTER TABLE {warehouse}.entity
     ATTACH PARTITION {warehouse}.{partition}
-    FOR VALUES FROM ({first}) TO ({beyond})
+    FOR VALUES FROM ({first}) TO ({beyond});
+ALTER TABLE {warehouse}.{partition}
+    DROP CONSTRAINT inside_month;
+COMMENT ON TABLE {warehouse}.{partition}
+    IS 'The month {scope} of entity, as its newest file says.';
+COMMENT ON COLUMN {warehouse}.{partition}.created_at
+    IS 'When the value was measured, as the source says';
+COMMENT ON COLUMN {warehouse}.{partition}.entity_id
+    IS 'The source''s id, or the row''s position in its month file';
+COMMENT ON COLUMN {warehouse}.{partition}.value
+    IS 'The measured value';
+COMMENT ON COLUMN {warehouse}.{partition}.load_id
+    IS 'Load that wrote the row'
