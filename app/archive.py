@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from app import claims, files
+from app import claims, completeness, files
 from app.claims import LoadedFile, Outcome
 from app.domain import Reject
 
@@ -59,7 +59,7 @@ def delete(loaded: LoadedFile) -> Outcome:
     if loaded.keep_source:
         return Outcome.KEPT
     claim = claims.claim_path(loaded)
-    outcome = claims.claim_source(loaded, claim)
+    outcome = take(loaded, claim)
     if outcome is Outcome.MOVED:
         claim.unlink(missing_ok=True)
     claims.remove_empty(claim.parent)
@@ -80,7 +80,7 @@ def store(loaded: LoadedFile, target: Path) -> Stored:
         is_stored = save_content(loaded, target)
         return Stored(target, Outcome.KEPT) if is_stored else Stored(None, Outcome.CHANGED)
     claim = claims.claim_path(loaded)
-    outcome = claims.claim_source(loaded, claim)
+    outcome = take(loaded, claim)
     is_moved = outcome is Outcome.MOVED and move_claim(claim, loaded, target)
     is_stored = is_moved or save_content(loaded, target)
     if outcome is Outcome.MOVED and is_stored:
@@ -89,6 +89,18 @@ def store(loaded: LoadedFile, target: Path) -> Stored:
         claims.put_back(claim, loaded.source)
     claims.remove_empty(claim.parent)
     return Stored(target, outcome) if is_stored else Stored(None, Outcome.CHANGED)
+
+
+def take(loaded: LoadedFile, claim: Path) -> Outcome:
+    """Claims the source, unless somebody has it open for writing: their rows are still to come.
+
+    Asked only now, as nobody can open the file under its old name any more.
+    """
+    outcome = claims.claim_source(loaded, claim)
+    if outcome is not Outcome.MOVED or not completeness.has_writer(loaded.opened.fileno()):
+        return outcome
+    claims.put_back(claim, loaded.source)
+    return Outcome.CHANGED
 
 
 def move_claim(claim: Path, loaded: LoadedFile, target: Path) -> bool:

@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     KEPT = "source kept"
     GONE = "source was gone"
     REPLACED = "a newer file has its name and stays"
-    CHANGED = "written to after it was read, stays"
+    CHANGED = "written to since it was read, stays"
 
 
 @dataclass(frozen=True, slots=True)
