@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from app import files, router
+from app import completeness, files, router
 from app.domain import Arrival, Pipeline, Route
 from app.errors import FileChangedError, FileError
 from app.files import Identity
@@ -40,7 +40,12 @@ class Examined:
 
 
 def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -> Examined:
-    """Hashes the file, reads its header and finds its pipeline. Blocks."""
+    """Hashes the file, reads its header and finds its pipeline. Blocks.
+
+    Raises FileChangedError when somebody has opened the file to write to it again.
+    """
+    if completeness.has_writer(opened.fileno()):
+        raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
     sha256 = hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").hexdigest()
     opened.seek(0)

@@ -86,14 +86,29 @@ class Service:
         clear_contextvars()
         bind_contextvars(file=arrival.name)
         try:
-            await until_it_works(lambda: loader.load_file(arrival, self._tools), self._stop)
-        except FileChangedError as changed:
-            log.info("file changed while it was looked at", reason=str(changed))
-            self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
+            await self._load_or_look_again(arrival)
         except FileError as fault:
             log.error("file cannot be read", reason=str(fault))
         except Exception:
             log.exception("load crashed")
+
+    async def _load_or_look_again(self, arrival: Arrival) -> None:
+        """Loads the file unless it changed; then the watcher looks at it again, if it is there."""
+        try:
+            await until_it_works(lambda: self._load_if_current(arrival), self._stop)
+        except FileChangedError as changed:
+            log.info("file changed while it was looked at", reason=str(changed))
+            self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
+            await until_it_works(lambda: recovery.close_books(self._tools), self._stop)
+
+    async def _load_if_current(self, arrival: Arrival) -> None:
+        """Loads the file; raises FileChangedError when it is not the one handed over any more.
+
+        It may have waited long, for its turn or for the database.
+        """
+        if not self._watcher.is_current(arrival.path):
+            raise FileChangedError(f"{arrival.name} was written to, replaced or removed")
+        await loader.load_file(arrival, self._tools)
 
 
 async def until_it_works(step: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:

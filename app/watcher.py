@@ -74,6 +74,11 @@ class Watcher:
         self._waits.retry(path, after_seconds)
         self._wake.set()
 
+    def is_current(self, path: Path) -> bool:
+        """Whether the file still is what was handed over last, and not a newer version."""
+        emitted, current = self._emitted.get(path), files.identity_at(path)
+        return bool(emitted and current and current.has_same_content(emitted))
+
     def _note(self, paths: set[Path] | None) -> None:
         """Takes hints; None stands for "anything may have changed"."""
         if paths is None:

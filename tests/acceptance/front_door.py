@@ -294,10 +294,12 @@ def loans_csv(loans: Loans, as_of: str = "2023-05-09") -> bytes:
     return "\n".join([header, *lines, ""]).encode()
 
 
-def some_values(count: int, seed: int = 0) -> dict[tuple[datetime, int], int]:
-    """That many values of January 2023, in order; another seed gives other values."""
+def some_values(
+    count: int, seed: int = 0, first: datetime = FIRST_INSTANT
+) -> dict[tuple[datetime, int], int]:
+    """That many values from that instant on, in order; another seed gives other values."""
     return {
-        (FIRST_INSTANT + timedelta(seconds=20 * n), n + 1): (n * 31 + seed * 7919) % 100_003
+        (first + timedelta(seconds=20 * n), n + 1): (n * 31 + seed * 7919) % 100_003
         for n in range(count)
     }
 

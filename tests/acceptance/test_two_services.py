@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from conftest import Watch
 from front_door import Front, entity_csv, loans_csv, some_loans, some_values
@@ -12,15 +13,14 @@ FILES = 40
 
 async def test_two_services_load_each_file_exactly_once(front: Front, watch: Watch) -> None:
     daemons = await asyncio.gather(watch(), watch())
-    contents = {}
-    for number in range(FILES):
-        month = f"{2023 - number // 24}-{number // 2 % 12 + 1:02}"
-        name, content = (
-            (f"entity_{month}.csv", entity_csv({}))
-            if number % 2
-            else (f"loans_{number}.csv", loans_csv(some_loans(20, seed=number)))
-        )
-        contents[name] = content
+    contents, measured = {}, {}
+    for number in range(FILES // 2):
+        first = datetime(2021 + number // 12, number % 12 + 1, 1)  # noqa: DTZ001 - as stored
+        values = some_values(3000, seed=number, first=first)
+        measured.update(values)
+        contents[f"entity_{first:%Y-%m}.csv"] = entity_csv(values)
+        contents[f"loans_{number}.csv"] = loans_csv(some_loans(20, seed=number))
+    for name, content in contents.items():
         front.drop(name, content)
 
     loads = await front.filed(FILES)
@@ -32,7 +32,7 @@ async def test_two_services_load_each_file_exactly_once(front: Front, watch: Wat
     ]
     assert sorted(front.archived.values()) == sorted(contents.values())
     assert (front.waiting, front.quarantined) == ({}, {})
-    assert all(daemon.events_named("load finished") for daemon in daemons)
+    assert await front.entity() == measured
     assert not any(event["level"] == "error" for daemon in daemons for event in daemon.events)
     assert {load["worker"].split(":")[-1] for load in loads} == {
         str(daemon.process.pid) for daemon in daemons

@@ -1,0 +1,193 @@
+"""Files that are written to, replaced or removed at the wrong moment: each content ends once."""
+
+from __future__ import annotations
+
+import os
+
+import asyncpg
+import pytest
+from conftest import Watch
+from front_door import (
+    Daemon,
+    Front,
+    Loans,
+    entity_csv,
+    gzipped,
+    loans_csv,
+    some_loans,
+    some_values,
+    titles_csv,
+    until,
+)
+
+OLD = some_loans(20)
+NEW = some_loans(30, seed=1)
+MORE = {day: counts for day, counts in some_loans(30).items() if day not in OLD}
+
+
+def rows_of(loans: Loans) -> bytes:
+    return loans_csv(loans).split(b"\n", 1)[1]
+
+
+async def load_waits(sql: asyncpg.Connection) -> bool:
+    """Whether a load stands before a lock, in the middle of its transaction."""
+    return bool(
+        await sql.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
+            " AND datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
+
+
+async def stop_in_the_middle(front: Front, table: str, name: str, content: bytes) -> None:
+    """Drops a file whose load then waits for the table, as long as the transaction lasts."""
+    await front.sql.execute(f"LOCK TABLE {table}")
+    front.drop(name, content)
+    await until(lambda: load_waits(front.sql), f"a load that waits for {table}")
+
+
+async def test_a_file_that_is_replaced_while_it_loads_is_kept_and_its_successor_loads_too(
+    front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        front.drop("loans.csv", loans_csv(NEW))
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], second["status"]) == ("loaded", "loaded")
+    assert front.filed_file(first)[0] == loans_csv(OLD)
+    assert front.filed_file(second)[0] == loans_csv(NEW)
+    assert (await front.loans(), front.waiting) == (NEW, {})
+
+
+async def test_a_file_that_is_removed_while_it_loads_is_kept_in_the_archive(
+    front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        front.path("loans.csv").unlink()
+
+    [load] = await front.filed(1)
+
+    assert load["status"] == "loaded"
+    assert front.filed_file(load)[0] == loans_csv(OLD)
+    assert await front.loans() == OLD
+
+
+@pytest.mark.parametrize(
+    ("table", "status", "error"),
+    [
+        # Before it is read to the end, and after that.
+        ("staging.loans", "failed", "loans.csv was written to while it was read"),
+        ("warehouse.loans", "loaded", None),
+    ],
+)
+async def test_a_file_that_is_overwritten_in_place_while_it_loads_ends_with_what_it_holds_then(
+    table: str, status: str, error: str | None, front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, table, "loans.csv", loans_csv(OLD))
+        front.path("loans.csv").write_bytes(loans_csv(NEW))
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], first["filed_path"]) == (status, None)
+    assert error is None or first["error"].startswith(error)
+    assert second["status"] == "loaded"
+    assert front.filed_file(second)[0] == loans_csv(NEW)
+    assert (await front.loans(), front.waiting) == (NEW, {})
+
+
+async def test_a_file_that_is_cut_short_while_it_is_read_leaves_no_load_behind(
+    front: Front, daemon: Daemon
+) -> None:
+    # More than is read at a time, so that the end is still to come.
+    content = gzipped(titles_csv({f"title {number:09}": number for number in range(250_000)}))
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "staging.job_titles", "titles.csv.gz", content)
+        os.truncate(front.path("titles.csv.gz"), len(content) // 2)
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], second["status"]) == ("failed", "quarantined")
+    assert "was written to while it was read" in first["error"]
+    assert "cut off or damaged" in second["error"]
+    assert await front.rows("SELECT * FROM warehouse.job_title") == []
+
+
+async def test_what_a_writer_adds_after_the_load_is_loaded_and_not_lost_in_the_archive(
+    front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        writer = front.path("loans.csv").open("ab")
+    with writer:
+        await front.filed(1)
+        assert front.path("loans.csv").exists()
+        writer.write(rows_of(MORE))
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], second["status"]) == ("loaded", "loaded")
+    assert front.filed_file(first)[0] == loans_csv(OLD)
+    assert front.filed_file(second)[0] == loans_csv(OLD) + rows_of(MORE)
+    assert await front.loans() == OLD | MORE
+
+
+async def test_a_file_that_is_written_again_while_it_waits_its_turn_is_not_loaded_by_halves(
+    front: Front, daemon: Daemon
+) -> None:
+    whole = loans_csv(NEW)
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans_1.csv", loans_csv(OLD))
+        front.drop("loans_2.csv", loans_csv(OLD))
+        front.drop("entity_2023-01.csv", entity_csv(some_values(5)))
+        # By now the second file has been handed over too.
+        await daemon.wait_for("load finished")
+        writer = front.path("loans_2.csv").open("wb")
+        writer.write(whole[:200])
+        writer.flush()
+    with writer:
+        await daemon.wait_for("load finished", count=2)
+        front.drop("loans_3.csv", loans_csv({min(NEW): (1, 1, 0)}, as_of="2020-01-01"))
+        await daemon.wait_for("load finished", count=3)
+        assert len(await front.ledger()) == 3
+        writer.write(whole[200:])
+
+    loads = {load["file_name"]: load for load in await front.filed(4)}
+
+    assert loads["loans_2.csv"]["status"] == "loaded"
+    assert front.filed_file(loads["loans_2.csv"])[0] == whole
+    assert await front.loans() == NEW
+
+
+async def test_a_file_that_is_removed_while_its_load_waits_to_be_tried_again_is_failed(
+    front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        front.path("loans.csv").unlink()
+        await daemon.wait_for("waiting")
+
+    [load] = await front.filed(1)
+
+    assert (load["status"], load["filed_path"]) == ("failed", None)
+    assert "no longer in imports/" in load["error"]
+    assert await front.loans() == {}
+
+
+async def test_a_file_that_is_made_anew_while_its_load_waits_to_be_tried_again_loads_whole(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch()
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        front.drop("loans.csv", loans_csv(NEW))
+        await daemon.wait_for("waiting")
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], second["status"]) == ("failed", "loaded")
+    assert "overwritten" in first["error"]
+    assert (await front.loans(), len(front.archived)) == (NEW, 1)
