@@ -7,25 +7,51 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from app import commands, log, tables
-from app.domain import Load, LoadStatus
-from app.errors import ConfigError, FileError, RetryableError
-from app.folder import waiting_files
+from app import commands, loader, log, tables
+from app.domain import Load, LoadStatus, Reject
+from app.errors import ConfigError, FileError, RetryableError, SluiceError
+from app.folder import Waiting, waiting_files
 from app.samples import drop_samples
 from app.session import run_in_session
 from app.settings import Settings, load_settings
 
 DONE, REFUSED, MISUSED, UNREACHABLE = 0, 1, 2, 3
 LOG_FILE = "sluice.log"
+# Where nobody sets a width: enough for a line of a table to stay one line for `grep`.
+PIPED_COLUMNS = 160
+
+
+class ReaderGoneError(Exception):
+    """Who reads our output, such as `head`, has seen enough."""
+
+
+class Screen(Console):
+    """Where tables and sentences are printed."""
+
+    def on_broken_pipe(self) -> None:
+        raise ReaderGoneError
+
+
+@contextmanager
+def reader_may_go() -> Iterator[None]:
+    """Says apart a reader that is gone from other trouble with files and connections."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+
 
 cli = typer.Typer(
     name="app",
@@ -35,13 +61,13 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-screen = Console()
+screen = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS)
 
 Full = Annotated[bool, typer.Option("--full", help="Everything, not only what changed.")]
 
 
 def main() -> None:
-    """Runs a command; an error becomes one clear line and an exit code."""
+    """Runs a command; an error becomes one clear message and an exit code."""
     # Unwinding on SIGTERM too, so that an embedded server is not left behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
@@ -52,7 +78,17 @@ def main() -> None:
         sys.exit(fail(error, MISUSED))
     except RetryableError as error:
         sys.exit(fail(error, UNREACHABLE))
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    except ReaderGoneError:
+        pass
+    finally:
+        flush_output()
+
+
+def flush_output() -> None:
+    """Writes out what is still buffered, if anybody is left to read it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -80,8 +116,8 @@ def run() -> None:
     def show(overview: commands.Overview) -> None:
         screen.print()
         screen.print(tables.files_table(overview.files))
-        for title, columns, rows in overview.views:
-            screen.print(tables.rows_table(title, columns, rows))
+        for view in overview.views:
+            screen.print("", tables.rows_table(view.title, view.columns, view.rows, screen.width))
         screen.print(f"\nConnect with:  {overview.psql_command}", soft_wrap=True, markup=False)
         screen.print(f"Drop files into {settings.imports_dir}/; stop with Ctrl-C.\n")
 
@@ -108,27 +144,53 @@ def load(
 
     A file in the imports folder is archived; any other stays where it is, and a copy is kept.
     """
-    settings = settings_for()
+    # DEV makes the tables anew when a service starts, not between one file and the next.
+    settings = settings_for_loading().model_copy(update={"dev": False})
     request = commands.LoadRequest(tuple(files), pipeline, force)
-    loads = run_in_session(
-        settings, lambda session: commands.load(session, request, screen), migrated=True
+    ends: list[commands.End] = []
+
+    def show(end: commands.End) -> None:
+        show_end(end)
+        ends.append(end)
+
+    run_in_session(
+        settings, lambda session: commands.load(session, request, screen, show), migrated=True
     )
-    show_loads(loads)
+    exit_by(ends)
 
 
 @cli.command()
 def replay(load_id: Annotated[int, typer.Argument(help="The load, as `status` shows it.")]) -> None:
     """Loads the archived or quarantined file of an earlier load again."""
-    settings = settings_for()
+    settings = settings_for_loading()
     again = run_in_session(settings, lambda session: commands.replay_load(session, load_id))
-    show_loads([again])
+    show_end(again)
+    exit_by([again])
 
 
-def show_loads(loads: list[Load]) -> None:
-    """Prints how loads ended; exits 1 when one was refused."""
-    for each in loads:
-        screen.print(tables.outcome(each), soft_wrap=True, markup=False, highlight=False)
-    if any(each.status not in (LoadStatus.LOADED, LoadStatus.DUPLICATE) for each in loads):
+def settings_for_loading() -> Settings:
+    """Reads the settings; how a load ends is printed, so only traces are logged."""
+    settings = settings_for()
+    logging.getLogger(loader.__name__).addFilter(
+        lambda record: (
+            settings.debug_logs or (isinstance(record.msg, dict) and "exc_info" in record.msg)
+        )
+    )
+    return settings
+
+
+def show_end(end: commands.End) -> None:
+    """Prints how a file's load ended, or why it never began."""
+    if isinstance(end, SluiceError):
+        fail(end, REFUSED)
+    else:
+        screen.print(tables.outcome(end), soft_wrap=True, markup=False, highlight=False)
+
+
+def exit_by(ends: Sequence[commands.End]) -> None:
+    """Exits 1 when a file was refused."""
+    accepted = (LoadStatus.LOADED, LoadStatus.DUPLICATE)
+    if not all(isinstance(end, Load) and end.status in accepted for end in ends):
         raise typer.Exit(REFUSED)
 
 
@@ -163,19 +225,34 @@ def status(
     """Shows what happened to each file, which ones wait and why, and how fresh the tables are."""
     settings = settings_for()
     waiting = waiting_files(settings)
-    if waiting and not as_json:
-        screen.print(tables.waiting_table(waiting))
-    found = run_in_session(settings, commands.read_status)
     if as_json:
-        content = {
-            "files": found.files,
-            "waiting": commands.waiting_as_json(waiting),
-            "derived_tables": found.freshness,
-        }
-        print(json.dumps(content, default=str, indent=2, ensure_ascii=False))
+        print_status_json(settings, waiting)
         return
-    screen.print(tables.files_table(found.files))
+    if waiting:
+        screen.print(tables.waiting_table(waiting), "")
+    found = run_in_session(settings, commands.read_status)
+    screen.print(tables.files_table(found.files), "")
+    if len(found.files) == commands.SHOWN_FILES:
+        screen.print("Older ones: SELECT * FROM ops.file_status ORDER BY load_id DESC\n")
     screen.print(tables.freshness_table(found.freshness))
+
+
+def print_status_json(settings: Settings, waiting: Sequence[Waiting]) -> None:
+    """Prints the status for programs; without a database, the waiting files and the error."""
+    content: dict[str, object] = {
+        "files": None,
+        "waiting": commands.waiting_as_json(waiting),
+        "derived_tables": None,
+    }
+    try:
+        found = run_in_session(settings, commands.read_status)
+        content |= {"files": found.files, "derived_tables": found.freshness}
+    except SluiceError as error:
+        content["error"] = str(error)
+        raise
+    finally:
+        with reader_may_go():
+            print(json.dumps(content, default=str, indent=2, ensure_ascii=False))
 
 
 @cli.command()
@@ -185,18 +262,25 @@ def rejects(
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for a spreadsheet.")] = False,
 ) -> None:
     """Lists the rows a load rejected: line, column, reason and the row as it stands."""
-    writer = csv.writer(sys.stdout)
+    write_row = csv.writer(sys.stdout).writerow
+    columns = ("line_number", "column_name", "reason", "raw")
 
-    def show(line_number: int, column_name: str | None, reason: str, raw: str) -> None:
+    def begin() -> None:
         if as_csv:
-            writer.writerow((line_number, column_name or "", reason, raw))
-        else:
-            print(f"line {line_number}, {column_name or 'row'}: {reason}\n    {raw}")
+            with reader_may_go():
+                write_row(columns)
+
+    def show(reject: Reject) -> None:
+        with reader_may_go():
+            if as_csv:
+                write_row([getattr(reject, column) for column in columns])
+            else:
+                print(tables.reject_text(reject))
 
     settings = settings_for()
-    if as_csv:
-        writer.writerow(("line_number", "column_name", "reason", "raw"))
-    count = run_in_session(settings, lambda session: commands.list_rejects(session, load_id, show))
+    count = run_in_session(
+        settings, lambda session: commands.list_rejects(session, load_id, begin, show)
+    )
     if not count and not as_csv:
         print(f"Load {load_id} has no rejected rows.")
 

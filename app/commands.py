@@ -15,8 +15,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from app import service, threads
 from app.completeness import Observer, State
-from app.domain import Arrival, Load
-from app.errors import ConfigError, FileError
+from app.domain import Arrival, Load, Reject
+from app.errors import ConfigError, FileChangedError, FileError
 from app.export import export
 from app.files import printable_name
 from app.folder import Waiting, waiting_files
@@ -36,25 +36,36 @@ FIRST_FILES_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 SHOWN_FILES = 25
 SHOWN_ROWS = 5
+# Each with the order that shows a newcomer the most.
 SHOWN_VIEWS = (
-    "default_liquidation_rolling_avg",
-    "entity_stats_daily",
-    "entity_stats_monthly",
-    "entity_stats_yearly",
-    "job_title",
-    "related_title",
+    ("default_liquidation_rolling_avg", "repayment_date DESC", "newest first"),
+    ("entity_stats_daily", "year DESC, month DESC, day DESC", "newest first"),
+    ("entity_stats_monthly", "year DESC, month DESC", "newest first"),
+    ("entity_stats_yearly", "year DESC", "newest first"),
+    ("job_title", "pdl_count DESC, title", "most frequent first"),
+    ("related_title", "title, rank", "by title"),
 )
+
+
+# How a file's load ended, or why it never began.
+End = Load | FileError | FileChangedError
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The first rows of a view or table."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a newcomer wants to see first.
-
-    views: for each view its name, its columns and its first rows.
-    """
+    """What a newcomer wants to see first."""
 
     files: reports.Rows
-    views: Sequence[tuple[str, Sequence[str], Sequence[Sequence[Any]]]]
+    views: Sequence[View]
     psql_command: str
 
 
@@ -97,8 +108,11 @@ async def read_overview(session: Session) -> Overview:
         async with session.tools.engine.connect() as connection:
             files = await reports.recent_files(connection, SHOWN_FILES)
             views = [
-                (view, *await reports.first_rows(connection, schema, view, SHOWN_ROWS))
-                for view in SHOWN_VIEWS
+                View(
+                    f"{schema}.{name}, {words}",
+                    *await reports.first_rows(connection, schema, name, order, SHOWN_ROWS),
+                )
+                for name, order, words in SHOWN_VIEWS
             ]
     return Overview(files, views, session.database.psql_command)
 
@@ -112,16 +126,29 @@ class LoadRequest:
     force: bool
 
 
-async def load(session: Session, request: LoadRequest, screen: Console) -> list[Load]:
+async def load(
+    session: Session, request: LoadRequest, screen: Console, show: Callable[[End], None]
+) -> None:
     """Loads files one after the other, with a progress bar at a terminal.
 
-    Raises ConfigError for a pipeline that does not exist, FileError for a file that is not
-    there or still open for writing.
+    show: told of each file's end as it comes; a file that is refused does not stop the others.
+    Raises ConfigError for a pipeline that does not exist.
     """
     require_pipeline(session, request.pipeline)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=screen, transient=True) as progress:
-        return [await load_one(session, path, request, progress) for path in request.files]
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    progress = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    )
+    with progress:
+        for path in request.files:
+            try:
+                show(await load_one(session, path, request, progress))
+            except (FileError, FileChangedError) as refused:
+                show(refused)
 
 
 def require_pipeline(session: Session, name: str | None) -> None:
@@ -149,33 +176,40 @@ def is_inside(folder: Path, path: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def arrival_at(path: Path, pipeline: str | None, settings: Settings) -> Arrival:
+def arrival_at(given: Path, pipeline: str | None, settings: Settings) -> Arrival:
     """Gives a file as an arrival; a pipeline that was named counts like the feed's own folder.
 
+    A link that a person names is followed, as opposed to one that lies in the imports folder.
     Raises FileError when the file is not there or not complete. Blocks.
     """
-    require_complete(path, settings)
-    parent = path.resolve().parent
-    in_feed_folder = parent.parent == settings.imports_dir.resolve()
+    path = given.resolve()
+    require_complete(given, path, settings)
+    in_feed_folder = path.parent.parent == settings.imports_dir.resolve()
     return Arrival(
         path=path,
-        name=printable_name(path.name),
-        folder=pipeline or (parent.name.lower() if in_feed_folder else None),
+        name=printable_name(given.name),
+        folder=pipeline or (path.parent.name.lower() if in_feed_folder else None),
         file_bytes=path.stat().st_size,
         discovered_at=datetime.now(UTC),
     )
 
 
-def require_complete(path: Path, settings: Settings) -> None:
+def require_complete(given: Path, path: Path, settings: Settings) -> None:
     """Raises FileError when there is no complete file to read."""
     if not path.exists():
         raise FileError(
-            found=f"no file {path}", expected="a file", remedy="check the path and the folder"
+            found=f"no file {given}", expected="a file", remedy="check the path and the folder"
         )
     outcome = Observer(settings.settle_seconds, lambda: 0.0).look(path)
+    if outcome.state is State.NOT_REGULAR:
+        raise FileError(
+            found=f"{given}: {outcome.reason}",
+            expected="a file",
+            remedy="name the file itself",
+        )
     if outcome.state not in (State.COMPLETE, State.SETTLING):
         raise FileError(
-            found=f"{path}: {outcome.reason}",
+            found=f"{given}: {outcome.reason}",
             expected="a complete file",
             remedy="wait until it is written, then load it",
         )
@@ -223,19 +257,20 @@ def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
 
 
 async def list_rejects(
-    session: Session, load_id: int, show: Callable[[int, str | None, str, str], None]
+    session: Session, load_id: int, begin: Callable[[], None], show: Callable[[Reject], None]
 ) -> int:
     """Shows each rejected row of a load and gives their number.
 
-    Raises ConfigError when there is no such load.
+    begin: called once, when the load is known to exist. Raises ConfigError when it does not.
     """
     count = 0
     with driver_errors():
         async with session.tools.engine.connect() as connection:
             if await ledger.find(connection, load_id) is None:
                 raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
+            begin()
             async for reject in reports.stream_rejects(connection, load_id):
-                show(*reject)
+                show(reject)
                 count += 1
     return count
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import TextClause, column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain import Reject
 from app.store.scripts import Scripts
 from models import ops
 
@@ -41,23 +42,24 @@ async def freshness(
     )
 
 
-async def stream_rejects(
-    connection: AsyncConnection, load_id: int
-) -> AsyncIterator[tuple[int, str | None, str, str]]:
-    """Gives a load's rejects in the file's order: line number, column, reason, raw text."""
+async def stream_rejects(connection: AsyncConnection, load_id: int) -> AsyncIterator[Reject]:
+    """Gives a load's rejects in the file's order."""
     columns = (ops.Reject.line_number, ops.Reject.column_name, ops.Reject.reason, ops.Reject.raw)
     statement = (
         select(*columns).where(ops.Reject.load_id == load_id).order_by(ops.Reject.line_number)
     )
     async with connection.stream(statement) as rows:
         async for row in rows:
-            yield row.line_number, row.column_name, row.reason, row.raw
+            yield Reject(row.line_number, row.column_name, row.reason, row.raw)
 
 
 async def first_rows(
-    connection: AsyncConnection, schema: str, view: str, limit: int
+    connection: AsyncConnection, schema: str, view: str, order: str, limit: int
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Gives the column names and the first rows of a view."""
-    statement = select("*").select_from(table(view, column("*"), schema=schema)).limit(limit)
-    result = await connection.execute(statement)
+    """Gives the column names and the first rows of a view.
+
+    order: as after ORDER BY; part of the program, never of a file.
+    """
+    rows = select("*").select_from(table(view, column("*"), schema=schema))
+    result = await connection.execute(rows.order_by(text(order)).limit(limit))
     return list(result.keys()), [tuple(row) for row in result]

@@ -17,8 +17,9 @@ SECONDS = 60
 def outside_environment() -> dict[str, str]:
     """The environment without any of Sluice's settings, with the project to be found."""
     ours = {name.upper() for name in Settings.model_fields} | {"DB_STRING", "DB_STRING_ASYNC"}
+    ours.add("COLUMNS")
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
-    return {**kept, "PYTHONPATH": str(PROJECT), "COLUMNS": "200"}
+    return {**kept, "PYTHONPATH": str(PROJECT)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class CommandLine:
             env=self.environment(**more),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
@@ -82,5 +83,5 @@ class CommandLine:
 def at(folder: Path, database_url: str | None = None) -> CommandLine:
     """A shell with empty folders of its own."""
     shell = CommandLine(folder, {"DATABASE_URL": database_url} if database_url else {})
-    shell.imports.mkdir()
+    shell.imports.mkdir(exist_ok=True)
     return shell

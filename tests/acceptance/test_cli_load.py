@@ -1,0 +1,288 @@
+"""`load`, `rejects` and `replay`: files brought in by hand, and what became of each row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import command_line
+import pytest
+from command_line import CommandLine
+
+from app.settings import Settings
+
+HEADER = "repayment_date,loans,defaults,liquidations\n"
+GOOD = HEADER + "".join(f"2023-01-{day:02},9,3,{day % 4}\n" for day in range(1, 21))
+BAD = HEADER + "2023-02-01,9,3,2\n2023-02-02,nine,3,2\n"
+ARCHIVED = "imports/.archive/*/*/*/*"
+
+
+@pytest.fixture
+def shell(tmp_path: Path, settings: Settings) -> CommandLine:
+    """The test's own folder and migrated database."""
+    return command_line.at(tmp_path, settings.database_url)
+
+
+def files_in(shell: CommandLine, pattern: str) -> list[str]:
+    return sorted(path.name for path in shell.folder.glob(pattern) if path.name[0] != ".")
+
+
+async def test_a_good_file_is_loaded_and_a_copy_kept_while_the_file_stays(
+    shell: CommandLine, sql: asyncpg.Connection
+) -> None:
+    path = shell.write("loans_a.csv", GOOD)
+
+    ended = shell.run("load", path)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "loans_a.csv: loaded as load 1: 20 rows read, 20 inserted, 0 updated, 0 unchanged,"
+        " 0 deleted, 0 rejected, 0 repeated\n"
+    )
+    assert path.read_text() == GOOD
+    assert files_in(shell, ARCHIVED) == ["1_loans_a.csv"]
+    assert await sql.fetchval("SELECT count(*) FROM warehouse.loans") == 20
+
+
+def test_a_file_in_the_imports_folder_is_archived(shell: CommandLine) -> None:
+    path = shell.write("imports/loans_a.csv", GOOD)
+
+    assert shell.run("load", path).code == 0
+
+    assert not path.exists()
+    assert files_in(shell, ARCHIVED) == ["1_loans_a.csv"]
+
+
+def test_the_same_content_again_is_a_duplicate_unless_forced(shell: CommandLine) -> None:
+    path = shell.write("loans_a.csv", GOOD)
+    shell.run("load", path)
+
+    again, forced = shell.run("load", path), shell.run("load", "--force", path)
+
+    assert (again.code, again.err) == (0, "")
+    assert again.out.startswith("loans_a.csv: duplicate (load 2): The same content as load 1")
+    assert forced.code == 0
+    assert forced.out.startswith(
+        "loans_a.csv: loaded as load 3: 20 rows read, 0 inserted, 0 updated, 20 unchanged"
+    )
+
+
+def test_a_file_past_its_rejects_is_refused_and_says_so_once(shell: CommandLine) -> None:
+    path = shell.write("imports/loans_bad.csv", BAD)
+
+    ended = shell.run("load", path)
+
+    assert ended.code == 1
+    assert ended.out.startswith(
+        "loans_bad.csv: quarantined (load 1): Found 1 bad rows among the 2 read"
+    )
+    assert ended.err == ""
+    assert not path.exists()
+    assert files_in(shell, "imports/.quarantine/*") == [
+        "1_loans_bad.csv",
+        "1_loans_bad.csv.error.json",
+    ]
+
+
+def test_every_file_has_its_own_end_and_one_that_is_refused_stops_no_other(
+    shell: CommandLine,
+) -> None:
+    good, bad = shell.write("loans_a.csv", GOOD), shell.write("loans_bad.csv", BAD)
+    unfinished = shell.write("loans_open.csv", GOOD)
+    titles = shell.write("titles.csv", "title,pdl_count,related\nbaker,3,bread\n")
+
+    with unfinished.open("a"):
+        ended = shell.run("load", bad, "absent.csv", shell.imports, unfinished, good, titles)
+
+    assert ended.code == 1
+    assert [line.split(" (")[0].split(" as")[0] for line in ended.out.splitlines()] == [
+        "loans_bad.csv: quarantined",
+        "loans_a.csv: loaded",
+        "titles.csv: loaded",
+    ]
+    assert ended.err == (
+        "Error: Found no file absent.csv; expected a file."
+        " To do: check the path and the folder.\n"
+        f"Error: Found {shell.imports}: not a regular file; expected a file."
+        " To do: name the file itself.\n"
+        f"Error: Found {unfinished}: still open for writing; expected a complete file."
+        " To do: wait until it is written, then load it.\n"
+    )
+
+
+def test_a_link_is_followed_when_it_is_named(shell: CommandLine) -> None:
+    shell.write("2023.csv", GOOD)
+    (shell.folder / "loans_latest.csv").symlink_to("2023.csv")
+
+    ended = shell.run("load", "loans_latest.csv")
+
+    assert ended.code == 0
+    assert ended.out.startswith("loans_latest.csv: loaded as load 1: 20 rows read")
+    assert (shell.folder / "loans_latest.csv").is_symlink()
+
+
+def test_the_pipeline_can_be_named_where_the_file_name_does_not_tell(shell: CommandLine) -> None:
+    path = shell.write("january.csv", GOOD)
+
+    unnamed, named = shell.run("load", path), shell.run("load", path, "--pipeline", "loans")
+
+    assert unnamed.code == 1
+    assert "Found the file name 'january.csv'" in unnamed.out
+    assert named.code == 0
+    assert "20 inserted" in named.out
+
+
+def test_load_makes_the_tables_but_never_drops_them(shell: CommandLine) -> None:
+    first, second = shell.write("loans_a.csv", GOOD), shell.write("loans_bad.csv", BAD)
+
+    assert shell.run("load", first, DEV="true").code == 0
+    ended = shell.run("load", second, DEV="true", MAX_REJECTED_RATIO="1")
+
+    assert ended.out.startswith("loans_bad.csv: loaded as load 2: ")
+
+
+def at_a_terminal(shell: CommandLine, *words: str | Path) -> str:
+    """Runs a command at a terminal of 80 columns and gives all it wrote there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, words)],
+        cwd=shell.folder,
+        env=shell.environment(TERM="xterm", COLUMNS="80"),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux says so when the other side is closed
+                break
+            written += part
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
+    return written.decode()
+
+
+def test_progress_is_shown_at_a_terminal_only(shell: CommandLine) -> None:
+    path = shell.write("loans_[red]a.csv", GOOD)
+
+    shown = at_a_terminal(shell, "load", path)
+    piped = shell.run("load", "--force", path)
+
+    assert "━━━" in shown
+    assert "loans_[red]a.csv" in shown.split("━━━")[0]
+    assert "20 inserted" in shown
+    assert "━" not in piped.out + piped.err
+    assert len(piped.out.splitlines()) == 1
+
+
+def test_rejects_tell_line_column_reason_and_text(shell: CommandLine) -> None:
+    path = shell.write(
+        "loans.csv",
+        HEADER + '2023-02-01,"ni""\nne",3,2\n2023-02-02,9,8,7\n2023-02-03,\x1b[31m,1,1\n',
+    )
+    shell.run("load", path, MAX_REJECTED_RATIO="1")
+
+    shown, as_csv = shell.run("rejects", "1"), shell.run("rejects", "1", "--csv")
+
+    assert (shown.code, as_csv.code) == (0, 0)
+    assert shown.out.splitlines() == [
+        "line 2, loans: 'ni\"\\nne' is not a whole number that fits 64 bits",
+        '    2023-02-01,"ni""',
+        '    ne",3,2',
+        "line 4: defaults and liquidations exceed loans",
+        "    2023-02-02,9,8,7",
+        "line 5, loans: '\\x1b[31m' is not a whole number that fits 64 bits",
+        "    2023-02-03,\\x1b[31m,1,1",
+    ]
+    assert list(csv.reader(io.StringIO(as_csv.out, newline=""))) == [
+        ["line_number", "column_name", "reason", "raw"],
+        [
+            "2",
+            "loans",
+            "'ni\"\\nne' is not a whole number that fits 64 bits",
+            '2023-02-01,"ni""\nne",3,2',
+        ],
+        ["4", "", "defaults and liquidations exceed loans", "2023-02-02,9,8,7"],
+        [
+            "5",
+            "loans",
+            "'\\x1b[31m' is not a whole number that fits 64 bits",
+            "2023-02-03,\x1b[31m,1,1",
+        ],
+    ]
+
+
+def test_a_load_without_rejects_says_so(shell: CommandLine) -> None:
+    shell.run("load", shell.write("loans_a.csv", GOOD))
+
+    assert shell.run("rejects", "1").out == "Load 1 has no rejected rows.\n"
+    assert shell.run("rejects", "1", "--csv").out == "line_number,column_name,reason,raw\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("rejects", "1"), ("rejects", "1", "--csv"), ("status",), ("status", "--json")]
+)
+def test_a_reader_that_has_seen_enough_is_no_error(
+    words: tuple[str, ...], shell: CommandLine
+) -> None:
+    rows = "".join(f"2023-02-01,{'x' * 90},3,2\n" for _ in range(3000))
+    shell.run("load", shell.write("loans_bad.csv", HEADER + rows))
+
+    with shell.start(*words, PYTHONUNBUFFERED="1") as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_quarantined_file_is_replayed_once_its_limits_are_raised(shell: CommandLine) -> None:
+    shell.run("load", shell.write("imports/loans_bad.csv", BAD))
+
+    again = shell.run("replay", "1")
+    raised = shell.run("replay", "1", MAX_REJECTED_RATIO="0.5")
+
+    assert again.code == 1
+    assert raised.code == 0
+    assert raised.out.startswith("loans_bad.csv: loaded as load 3: 2 rows read, 1 inserted")
+    assert files_in(shell, "imports/.quarantine/*") == []
+    assert files_in(shell, ARCHIVED) == ["3_loans_bad.csv"]
+
+
+async def test_an_archived_file_is_replayed_and_stays(
+    shell: CommandLine, sql: asyncpg.Connection
+) -> None:
+    shell.run("load", shell.write("imports/loans_a.csv", GOOD))
+    await sql.execute("DELETE FROM warehouse.loans WHERE repayment_date < '2023-01-06'")
+
+    ended = shell.run("replay", "1")
+
+    assert ended.code == 0
+    assert ended.out.startswith("loans_a.csv: loaded as load 2: 20 rows read, 5 inserted")
+    assert files_in(shell, ARCHIVED) == ["1_loans_a.csv", "2_loans_a.csv"]
+
+
+def test_a_file_that_is_not_kept_cannot_be_replayed(shell: CommandLine) -> None:
+    shell.run("load", shell.write("imports/loans_a.csv", GOOD), ON_SUCCESS="delete")
+    shell.run("load", shell.write("imports/loans_a.csv", GOOD), "--force")
+    [kept] = shell.folder.glob(ARCHIVED)
+    kept.unlink()
+
+    deleted, lost = shell.run("replay", "1"), shell.run("replay", "2")
+
+    assert (deleted.code, lost.code) == (2, 2)
+    assert deleted.err == (
+        "Error: The file of load 1, loans_a.csv, is not kept any more (looked for nothing: it was"
+        " deleted or never moved); drop it into imports/ again\n"
+    )
+    assert f"looked for {kept.relative_to(shell.folder)}" in lost.err

@@ -1,0 +1,123 @@
+"""`run`: the whole on one machine with the embedded server, from the first look to Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import command_line
+from command_line import CommandLine
+
+FIRST_LINES_SECONDS = 90
+STOP_SECONDS = 10
+
+
+def read_until(process: subprocess.Popen[str], last: str) -> str:
+    """What a command prints up to a line that holds `last`; the test's time limit is ours."""
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if last in line:
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def rows_of(shown: str, title: str) -> list[list[str]]:
+    """The rows of one table, split at the gaps."""
+    table = shown.split(f"{title}\n")[1].split("\n\n", maxsplit=1)[0]
+    return [re.split(r"\s{2,}", line.strip()) for line in table.split("─\n")[1].splitlines()]
+
+
+def server_processes(folder: Path) -> list[str]:
+    """Command lines of running programs that name the embedded server's folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace").replace("\0", " ")
+        except OSError:  # ended meanwhile
+            continue
+        if str(folder) in words and "postgres" in words:
+            found.append(words)
+    return found
+
+
+def test_run_shows_it_all_shares_its_server_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    shell = command_line.at(tmp_path)
+    shell.run("sample")
+    with shell.start("run") as running:
+        try:
+            shown = read_until(running, "stop with Ctrl-C")
+            check_the_overview(shown)
+            check_psql(shown)
+            check_sharing(shell)
+            assert server_processes(tmp_path)
+        finally:
+            began = time.monotonic()
+            running.send_signal(signal.SIGINT)
+            rest, errors = running.communicate(timeout=60)
+    assert time.monotonic() - began < STOP_SECONDS
+    assert (running.returncode, errors) == (0, "")
+    assert "stopped" in rest
+    assert server_processes(tmp_path) == []
+    assert sorted(path.name for path in shell.imports.glob("[!.]*")) == []
+    assert (tmp_path / "exports" / "year=2023").is_dir()
+
+
+def check_the_overview(shown: str) -> None:
+    """Every sample is loaded, and each view shows rows in a sensible order."""
+    files = [line.split() for line in shown.splitlines() if re.match(r" +\d+  \S+\.", line)]
+    assert sorted((line[1], line[2], line[-1]) for line in files) == [
+        ("entity_2023_01.csv", "entity", "loaded"),
+        ("entity_2023_02.csv.gz", "entity", "loaded"),
+        ("job_titles.csv", "job_titles", "loaded"),
+        ("loans_2023-05-31.csv", "loans", "loaded"),
+    ]
+    days = [
+        row[0] for row in rows_of(shown, "warehouse.default_liquidation_rolling_avg, newest first")
+    ]
+    assert days == ["2023-05-31", "2023-05-30", "2023-05-29", "2023-05-28", "2023-05-27"]
+    assert [row[:3] for row in rows_of(shown, "warehouse.entity_stats_daily, newest first")] == [
+        ["2023", "2", str(day)] for day in (28, 27, 26, 25, 24)
+    ]
+    assert [row[:2] for row in rows_of(shown, "warehouse.entity_stats_monthly, newest first")] == [
+        ["2023", "2"],
+        ["2023", "1"],
+    ]
+    assert [row[0] for row in rows_of(shown, "warehouse.entity_stats_yearly, newest first")] == [
+        "2023"
+    ]
+    counts = [int(row[1]) for row in rows_of(shown, "warehouse.job_title, most frequent first")]
+    assert counts == sorted(counts, reverse=True)
+    assert [row[1] for row in rows_of(shown, "warehouse.related_title, by title")] == list("12345")
+
+
+def check_psql(shown: str) -> None:
+    """The line to paste works as it stands."""
+    [line] = re.findall(r"^Connect with:  (.*)$", shown, re.MULTILINE)
+    answer = subprocess.run(
+        [*shlex.split(line), "-Atc", "SELECT count(*) FROM warehouse.entity"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answer.stdout == "4852\n"
+
+
+def check_sharing(shell: CommandLine) -> None:
+    """Another command sees the same database, and leaves the server running."""
+    path = shell.write(
+        "loans_more.csv", "repayment_date,loans,defaults,liquidations\n2020-01-01,3,2,1\n"
+    )
+    assert shell.run("load", path).code == 0
+    asked = shell.run("status")
+    assert asked.code == 0
+    assert "loans_more.csv" in asked.out
+    assert "entity_2023_01.csv" in asked.out
