@@ -76,12 +76,10 @@ async def versions(folder: Folder) -> dict[Key, tuple[object, ...]]:
 async def partitions(folder: Folder, schema: str = "warehouse") -> set[str]:
     """The tables attached to entity; any other table of its name would be a left-over."""
     attached = await folder.rows(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::regclass",
-        f"{schema}.entity",
+        "SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::regclass", f"{schema}.entity"
     )
     tables = await folder.rows(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE $1",
-        r"entity\_2%",
+        "SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relname LIKE $1", r"entity\_2%"
     )
-    assert set(tables) == set(attached)
-    return {name.removeprefix(f"{schema}.") for (name,) in attached}
+    assert {oid for oid, _ in tables} == {oid for (oid,) in attached}
+    return {name for _, name in tables}
