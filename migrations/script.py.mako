@@ -8,15 +8,21 @@ Revision: ${up_revision}, after: ${down_revision | comma,n}
             code = code.replace(f"schema='{schema}'", f"schema=names.{token}")
             code = code.replace(f"'{schema}.", f"f'{{names.{token}}}.")
         return code
+
+    uses_dialect = "postgresql." in f"{upgrades}{downgrades}"
 %>
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+% if uses_dialect:
 from sqlalchemy.dialects import postgresql
+% endif
 
 from migrations.names import schema_names
-${imports if imports else ""}
+% if imports:
+${imports}
+% endif
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
