@@ -30,6 +30,8 @@ REPLACE_LOCK_TIMEOUT = "2s"
 # outgrows the processor's caches takes longer than several small ones.
 SORT_MEMORY = "256MB"
 HASH_MEMORY = "64MB"
+# Rows mostly come in the order of their key: one process builds it faster than several.
+KEY_WORKERS = "0"
 # The partition was just read as a whole, so looking rows up by their key costs no disk.
 LOOKUP_COST = "1.1"
 # What other readers and loads may do to a replacement; changing the month in place meets neither.
@@ -81,7 +83,12 @@ async def merge(month: Month, tally: Tally) -> LoadCounts:
 
     Runs inside the load's transaction; the staged table is gone afterwards.
     """
-    await _set(month, maintenance_work_mem=SORT_MEMORY, work_mem=HASH_MEMORY)
+    await _set(
+        month,
+        maintenance_work_mem=SORT_MEMORY,
+        max_parallel_maintenance_workers=KEY_WORKERS,
+        work_mem=HASH_MEMORY,
+    )
     repeated = 0 if tally.keys_differ else (await month.run("drop_repeated")).rowcount
     rows = tally.rows_staged - repeated
     if not await _exists(month):

@@ -1,6 +1,8 @@
 -- Makes the staged table the month's partition. Readers of other months are not kept waiting:
 -- attaching takes a lock that only other changes of partitions wait for.
--- Names: staged, partition, scope, first, beyond. Run by: the load, after entity_key.sql.
+-- Names: staged, partition. Literals: load_id, scope, first, beyond. Run by: the load, after entity_key.sql.
+ALTER TABLE {staging}.{staged}
+    ADD COLUMN load_id bigint NOT NULL DEFAULT {load_id};
 ALTER TABLE {staging}.{staged}
     ALTER COLUMN load_id DROP DEFAULT;
 ALTER TABLE {staging}.{staged}
