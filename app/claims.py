@@ -102,6 +102,13 @@ def put_back(claim: Path, home: Path) -> None:
     claim.unlink(missing_ok=True)
 
 
+def release_claim(loaded: LoadedFile) -> None:
+    """Puts the file back after a move that failed halfway, for the next attempt to find it."""
+    claim = claim_path(loaded)
+    put_back(claim, loaded.source)
+    remove_empty(claim.parent)
+
+
 def set_aside(claim: Path, home: Path) -> None:
     aside = home.parent / SUPERSEDED / claim.parent.name / claim.name
     aside.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import archive, threads
+from app import archive, claims, threads
 from app.archive import Note, Stored
 from app.claims import LoadedFile, Outcome
 from app.domain import Load, LoadStatus, Reject
@@ -65,6 +66,8 @@ def move(loaded: LoadedFile, load: Load, note: Note, settings: Settings) -> Stor
             return Stored(None, archive.delete(loaded))
         return archive.archive(loaded, settings.archive_folder, datetime.now(UTC))
     except OSError as error:
+        with suppress(OSError):  # where that fails too, the next start puts it back
+            claims.release_claim(loaded)
         raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
 
 

@@ -1,0 +1,63 @@
+"""A move that fails halfway leaves the file where the next attempt looks for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import files, filing
+from app.archive import Note
+from app.claims import LoadedFile
+from app.domain import Load, LoadCounts, LoadStatus
+from app.errors import RetryableError
+from app.settings import Settings
+
+NOTE = Note(pipeline="loans", sha256="ab", at=datetime(2023, 5, 9, tzinfo=UTC), reason="x")
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Fails every rename out of imports/, and the copy that would do instead; gives the repair."""
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        if not Path(target).is_relative_to(tmp_path / "imports"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target)
+
+    def sendfile(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    return monkeypatch.undo
+
+
+def test_a_file_that_could_not_be_moved_is_back_in_its_place_for_the_next_attempt(
+    tmp_path: Path, failing_disk: Callable[[], None]
+) -> None:
+    (tmp_path / "imports").mkdir()
+    source = tmp_path / "imports" / "loans.csv"
+    source.write_bytes(b"a,b\n")
+    settings = Settings(imports_dir=tmp_path / "imports", archive_dir=tmp_path / "archive")
+    load = Load(7, "loans", "loans.csv", LoadStatus.LOADED, LoadCounts())
+    with files.open_file(source) as opened:
+        identity = files.identity_of(opened.fileno())
+        loaded = LoadedFile(source, opened, identity, "loans.csv", 7)
+        with pytest.raises(RetryableError, match=r"loans\.csv cannot be moved: No space left"):
+            filing.move(loaded, load, NOTE, settings)
+
+        assert source.read_bytes() == b"a,b\n"
+        assert not list((tmp_path / "imports" / ".moving").iterdir())
+
+        failing_disk()
+        stored = filing.move(loaded, load, NOTE, settings)
+    assert stored.path
+    assert stored.path.read_bytes() == b"a,b\n"
+    assert not source.exists()
