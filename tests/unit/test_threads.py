@@ -1,0 +1,95 @@
+"""Threads end before the call that started them does, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import pytest
+
+from app import threads
+
+LIMIT_SECONDS = 5.0
+
+
+class Work:
+    """A blocking call that a test can watch and let go on."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+        self.has_ended = False
+
+    def __call__(self) -> str:
+        self.began.set()
+        assert self.may_end.wait(LIMIT_SECONDS)
+        self.has_ended = True
+        return "done"
+
+
+async def test_a_blocking_call_gives_its_result_and_its_error() -> None:
+    assert await threads.run(sorted, [2, 1]) == [1, 2]
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(divmod, 1, 0)
+
+
+async def test_a_cancelled_call_waits_for_its_thread_and_is_cancelled_then() -> None:
+    work = Work()
+    running = asyncio.create_task(threads.run(work))
+    assert await asyncio.to_thread(work.began.wait, LIMIT_SECONDS)
+
+    running.cancel()
+    asyncio.get_running_loop().call_later(0.05, work.may_end.set)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert work.has_ended
+
+
+async def test_items_come_in_order_and_the_next_is_made_while_one_is_used() -> None:
+    made: list[int] = []
+    second_is_made = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            made.append(number)
+            if number == 1:
+                second_is_made.set()
+            yield number
+
+    seen = []
+    async with aclosing(threads.read_ahead(items())) as ahead:
+        async for item in ahead:
+            seen.append(item)
+            if item == 0:
+                assert await asyncio.to_thread(second_is_made.wait, LIMIT_SECONDS)
+
+    assert (seen, made) == ([0, 1, 2], [0, 1, 2])
+
+
+async def test_an_error_among_the_items_arrives_after_those_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("damaged")
+
+    async with aclosing(threads.read_ahead(items())) as ahead:
+        assert await anext(ahead) == 1
+        with pytest.raises(ValueError, match="damaged"):
+            await anext(ahead)
+
+
+async def test_a_reader_that_stops_early_leaves_no_thread_at_work() -> None:
+    work = Work()
+
+    def items() -> Iterator[str]:
+        yield "first"
+        yield work()
+
+    async with aclosing(threads.read_ahead(items())) as ahead:
+        assert await anext(ahead) == "first"
+        assert await asyncio.to_thread(work.began.wait, LIMIT_SECONDS)
+        asyncio.get_running_loop().call_later(0.05, work.may_end.set)
+
+    assert work.has_ended
