@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import CursorResult, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain import Facts, LoadCounts, Pipeline, Tally
@@ -89,19 +89,20 @@ async def merge(month: Month, tally: Tally) -> LoadCounts:
         max_parallel_maintenance_workers=KEY_WORKERS,
         work_mem=HASH_MEMORY,
     )
-    repeated = 0 if tally.keys_differ else (await month.run("drop_repeated")).rowcount
+    repeated = 0 if tally.keys_differ else await _add_key(month)
     rows = tally.rows_staged - repeated
     if not await _exists(month):
-        await month.run("key")
+        if tally.keys_differ:
+            await month.run("key")
         await month.run("promote")
         await _touch(month, tally.days)
         return LoadCounts(inserted=rows, duplicate=repeated)
     await month.run("changes")
     changes = (await month.run("count_changes")).one()
     await _touch(month, changes.days)
-    await _bring_in(
-        month, changes.rows_inserted + changes.rows_updated + changes.rows_deleted, rows
-    )
+    changed = changes.rows_inserted + changes.rows_updated + changes.rows_deleted
+    if not (changed > REPLACE_SHARE * rows and await _replace(month, tally)):
+        await _change(month, changed)
     return LoadCounts(
         inserted=changes.rows_inserted,
         updated=changes.rows_updated,
@@ -109,6 +110,21 @@ async def merge(month: Month, tally: Tally) -> LoadCounts:
         deleted=changes.rows_deleted,
         duplicate=repeated,
     )
+
+
+async def _add_key(month: Month) -> int:
+    """Gives the staged table its key; returns how many rows had to go for it.
+
+    Building the key is the quickest way to see that no key stands twice, which is the rule.
+    """
+    try:
+        async with month.connection.begin_nested():
+            await month.run("key")
+    except IntegrityError:
+        repeated = (await month.run("drop_repeated")).rowcount
+        await month.run("key")
+        return repeated
+    return 0
 
 
 async def _exists(month: Month) -> bool:
@@ -127,21 +143,20 @@ async def _touch(month: Month, days: Iterable[date]) -> None:
     )
 
 
-async def _bring_in(month: Month, changed: int, rows: int) -> None:
-    """Applies the changes by the cheaper way; both end in the same rows."""
-    if changed > REPLACE_SHARE * rows and await _replace(month):
-        return
+async def _change(month: Month, changed: int) -> None:
+    """Applies the changes in place."""
     if changed:
         await _set(month, random_page_cost=LOOKUP_COST)
         await month.run("apply_changes")
     await month.run("drop_staged")
 
 
-async def _replace(month: Month) -> bool:
+async def _replace(month: Month, tally: Tally) -> bool:
     """Puts the staged table in the partition's place; False when readers do not leave in time."""
     try:
         async with month.connection.begin_nested() as attempt:
-            await month.run("key")
+            if tally.keys_differ:
+                await month.run("key")
             await _set(month, lock_timeout=REPLACE_LOCK_TIMEOUT)
             await month.run("withdraw")
             if await _is_watched(month):
