@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from app import completeness, files, router
 from app.domain import Arrival, Pipeline, Route
-from app.errors import FileChangedError, FileError
+from app.errors import FileChangedError, RetryableError
 from app.files import Identity
 from app.readers import Reader, open_reader
 from app.store.ledger import Content
@@ -20,8 +21,8 @@ from app.store.ledger import Content
 class Examined:
     """A file after a first look.
 
-    fault: why it cannot be loaded; then there is no reader, and a route only where its rows
-    and not the file as a whole are at fault.
+    fault: why it cannot be loaded, a FileError or else a bug of ours; then there is no reader
+    and no route.
     """
 
     arrival: Arrival
@@ -30,7 +31,7 @@ class Examined:
     content: Content
     reader: Reader | None = None
     route: Route | None = None
-    fault: FileError | None = None
+    fault: Exception | None = None
 
     def require_route(self) -> tuple[Reader, Route]:
         """Gives what is needed to read on; raises the fault where there is one."""
@@ -42,23 +43,39 @@ class Examined:
 def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -> Examined:
     """Hashes the file, reads its header and finds its pipeline. Blocks.
 
-    Raises FileChangedError when somebody has opened the file to write to it again.
+    Raises FileChangedError when somebody has opened the file to write to it again, and
+    RetryableError when the disk does not give it.
     """
     if completeness.has_writer(opened.fileno()):
         raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
-    sha256 = hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").hexdigest()
+    with disk_errors():
+        sha256 = hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").hexdigest()
     opened.seek(0)
     unrouted = Examined(arrival, opened, identity, Content(None, None, sha256))
     try:
-        reader = open_reader(opened, arrival.name)
+        with disk_errors():
+            reader = open_reader(opened, arrival.name)
         route = router.route(
             arrival.name, arrival.folder, reader.header, arrival.discovered_at, pipelines
         )
-    except FileError as fault:
+    except RetryableError:
+        raise
+    except Exception as fault:  # the load's end tells a fault of the file from one of ours
         return replace(unrouted, fault=fault)
     content = Content(route.pipeline.name, route.facts.scope, sha256)
     return replace(unrouted, content=content, reader=reader, route=route)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turns trouble with the disk into RetryableError; what libraries call OSError passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise RetryableError(f"The file cannot be read: {error.strerror}") from error
 
 
 def require_in_place(examined: Examined) -> None:

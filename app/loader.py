@@ -115,7 +115,7 @@ async def settle(
     async with connection.begin():
         unfiled = await ledger.find_unfiled(connection, content.sha256, arrival.name)
         if unfiled and not order.force:
-            return unfiled, examined.fault
+            return unfiled, examined.fault if isinstance(examined.fault, FileError) else None
         if not (order.force or examined.fault):
             same = await ledger.find_same_content(connection, content)
             if same is not None:

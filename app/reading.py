@@ -11,8 +11,9 @@ import polars as pl
 
 from app import contract as contracts
 from app import threads
-from app.domain import Contract, Pipeline, Reject, Route, Tally
+from app.domain import Batch, Contract, Pipeline, Reject, Route, Tally
 from app.errors import FileError
+from app.examine import disk_errors
 from app.readers import Reader
 from app.settings import Settings
 from app.store.rejects import RejectSpool
@@ -37,11 +38,17 @@ class EncodedBatch:
     last_id: int | None
 
 
+def read_batches(reader: Reader, route: Route) -> Iterator[Batch]:
+    """Gives the file's batches as they stand. Blocks."""
+    with disk_errors():
+        yield from reader.batches(route.names)
+
+
 def encode_batches(
     reader: Reader, route: Route, contract: type[Contract], columns: Sequence[str]
 ) -> Iterator[EncodedBatch]:
     """Gives the file's batches, checked against the contract and encoded. Blocks."""
-    for batch in reader.batches(route.names):
+    for batch in read_batches(reader, route):
         checked = contracts.check(batch, route, contract)
         frame = checked.frame.select(columns)
         first_id, last_id = _increasing_ids(frame, route.pipeline)
