@@ -54,8 +54,6 @@ class Order:
 
 
 ORDINARY = Order()
-# A wait for somebody's lock on a table is said, and then begun anew.
-LOCK_WAIT_SECONDS = 3.0
 
 # How a load ended, and the fault of the file where that is why.
 Settled = tuple[Load, FileError | None]
@@ -181,7 +179,7 @@ async def bring_in(
     reader, route = examined.require_route()
     reading = Reading(reader, route, rejects, tools.settings, order.on_progress)
     async with connection.begin():
-        await ledger.limit_lock_waits(connection, LOCK_WAIT_SECONDS)
+        await ledger.limit_lock_waits(connection)
         stage = await warehouse.open_stage(
             connection, tools.scripts, route, reading.contract, load_id
         )

@@ -8,7 +8,8 @@ not come again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import claims, threads
 from app.domain import LoadCounts, LoadStatus
+from app.errors import RetryableError
 from app.files import printable_name
 from app.folder import waiting_files
 from app.loader import Tools
@@ -29,8 +31,20 @@ log = structlog.get_logger()
 
 async def recover(tools: Tools) -> None:
     """Puts files back that a move was halfway through, and closes the books on the others."""
-    await threads.run(claims.restore_claims, tools.settings.imports_dir)
+    with folder_errors(tools.settings):
+        await threads.run(claims.restore_claims, tools.settings.imports_dir)
     await close_books(tools)
+
+
+@contextmanager
+def folder_errors(settings: Settings) -> Iterator[None]:
+    """Turns trouble with the imports folder into RetryableError."""
+    try:
+        yield
+    except OSError as error:
+        raise RetryableError(
+            f"The imports folder {settings.imports_dir} cannot be used: {error.strerror}"
+        ) from error
 
 
 async def close_books(tools: Tools) -> None:
@@ -38,11 +52,13 @@ async def close_books(tools: Tools) -> None:
 
     Safe beside other services: a load that really runs holds its lane's lock.
     """
-    waiting = await threads.run(waiting_files, tools.settings)
+    with folder_errors(tools.settings):
+        waiting = await threads.run(waiting_files, tools.settings)
     present = {printable_name(each.path.name) for each in waiting}
     with driver_errors():
         async with tools.engine.connect() as connection:
             async with connection.begin():
+                await ledger.limit_lock_waits(connection)
                 unsettled = await ledger.find_unsettled(connection)
             for load in unsettled:
                 if load.file_name not in present:
@@ -55,6 +71,7 @@ async def settle_without_file(
     """Closes the books on a load whose file is not in imports/ any more."""
     lane = unsettled.content.lane(unsettled.file_name)
     async with connection.begin():
+        await ledger.limit_lock_waits(connection)
         if not await ledger.try_lock(connection, lane):
             return
         # Another service may have ended it since it was found.

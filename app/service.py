@@ -44,7 +44,12 @@ class Service:
         A load that does not end within the grace time is given up and rolled back; its file
         stays and is loaded at the next start.
         """
-        await until_it_works(lambda: recovery.recover(self._tools), self._stop)
+        await self._recover()
+        if not self._stop.is_set():
+            await self._watch_and_load()
+        log.info("stopped")
+
+    async def _watch_and_load(self) -> None:
         log.info("watching", folder=str(self._tools.settings.imports_dir))
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watcher.run(self._enqueue, self._stop))
@@ -52,7 +57,17 @@ class Service:
             await self._stop.wait()
             await self._wind_down(workers)
             watching.cancel()
-        log.info("stopped")
+
+    async def _recover(self) -> None:
+        """Puts right what a killed service left behind; gives that up when `stop` is set."""
+        async with asyncio.TaskGroup() as tasks:
+            recovering = tasks.create_task(
+                until_it_works(lambda: recovery.recover(self._tools), self._stop)
+            )
+            stopping = tasks.create_task(self._stop.wait())
+            await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            recovering.cancel()
+            stopping.cancel()
 
     async def _enqueue(self, arrival: Arrival) -> None:
         lane = router.lane_of(arrival.name, arrival.folder, self._tools.pipelines)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain import Arrival, Load, LoadCounts, LoadStatus, Reject
 from models import ops
 
+LOCK_WAIT = "3s"
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -48,11 +49,13 @@ async def lock(connection: AsyncConnection, lane: str) -> None:
     await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": lock_key(lane)})
 
 
-async def limit_lock_waits(connection: AsyncConnection, seconds: float) -> None:
-    """Lets statements of this transaction wait that long for a lock, and no longer."""
+async def limit_lock_waits(connection: AsyncConnection) -> None:
+    """Lets statements of this transaction wait for somebody's lock for some seconds at most.
+
+    So that what is waited for can be said before it is tried again.
+    """
     await connection.execute(
-        text("SELECT set_config('lock_timeout', :limit, true)"),
-        {"limit": f"{seconds * 1000:.0f}ms"},
+        text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_WAIT}
     )
 
 

@@ -75,8 +75,8 @@ class Daemon:
         self.lines: list[str] = []
         self._news = asyncio.Condition()
 
-    async def start(self) -> None:
-        """Starts it and waits until it watches."""
+    async def start(self, until: str = "watching") -> None:
+        """Starts it, and waits until it has logged that phrase when it logs JSON."""
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "app", "watch"),
             cwd=self._folder,
@@ -87,7 +87,8 @@ class Daemon:
             limit=STREAM_BYTES,
         )
         self._listening = asyncio.create_task(self._listen())
-        await self.wait_for("watching")
+        if self._environment["LOG_JSON"] == "true":
+            await self.wait_for(until)
 
     async def _listen(self) -> None:
         assert self.process.stdout
@@ -98,19 +99,18 @@ class Daemon:
 
     @property
     def events(self) -> list[Row]:
-        """Its log lines, for a daemon that logs JSON."""
+        """Its log lines, for a daemon that logs JSON; each of them has to be JSON then."""
         return [json.loads(line) for line in self.lines]
 
     def events_named(self, phrase: str) -> list[Row]:
-        return [event for event in self.events if event["event"] == phrase]
+        named = f'"event": "{phrase}"'
+        return [json.loads(line) for line in self.lines if named in line]
 
     async def wait_for(self, phrase: str, count: int = 1) -> None:
         """Waits until it has logged the phrase that often."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS), self._news:
-                await self._news.wait_for(
-                    lambda: sum(phrase in line for line in self.lines) >= count
-                )
+                await self._news.wait_for(lambda: len(self.events_named(phrase)) >= count)
         except TimeoutError:
             said = "\n".join(self.lines)
             raise AssertionError(f"{phrase!r} was not logged {count} times:\n{said}") from None
