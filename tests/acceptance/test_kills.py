@@ -32,14 +32,14 @@ async def test_kills_at_any_moment_lose_nothing_and_load_nothing_twice(
     killed_during_a_load = 0
     for kill in range(KILLS):
         if kill % 4:
-            name, content = f"entity_2023-01_{kill}.csv", entity_csv(months[kill])
+            name, content, seconds = f"entity_2023-01_{kill}.csv", entity_csv(months[kill]), 0.4
         else:
-            name, content = f"loans_{kill}.csv", loans_csv(some_loans(1500, seed=kill))
+            name, content, seconds = f"loans_{kill}.csv", loans_csv(some_loans(1500, kill)), 0.1
         contents[name] = content
         front.drop(name, content)
         daemon = await watch()
         await daemon.wait_for("load started")
-        await daemon.kill(after_seconds=draw.uniform(0, 0.5))
+        await daemon.kill(after_seconds=draw.uniform(0, seconds))
         statuses = {load["status"] for load in await front.ledger()}
         killed_during_a_load += "running" in statuses
 
