@@ -30,7 +30,10 @@ HEAD, BELOW = [
     ).walk_revisions()
 ][:2]
 OTHER_NAMES = {"STAGING_SCHEMA": "landing", "DW_SCHEMA": "lake"}
-LOCK_TIMEOUT_ERROR = "The database cannot do this now: canceling statement due to lock timeout"
+LOCK_TIMEOUT_ERROR = (
+    "Another session holds a lock that this needs; `SELECT * FROM pg_locks` shows whose"
+    " (canceling statement due to lock timeout)"
+)
 
 # When each view was last written, by PostgreSQL's own account.
 VIEWS_WRITTEN = """
