@@ -51,7 +51,7 @@ async def file_away(
     stored = await threads.run(move, loaded, load, note, settings)
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
-    filed_path = str(stored.path) if stored.path else None
+    filed_path = str(stored.path.absolute()) if stored.path else None
     async with connection.begin():
         await ledger.record_filed(connection, load.load_id, filed_path)
     return replace(load, filed_path=filed_path)

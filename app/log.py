@@ -68,9 +68,9 @@ def trace_without_rows(exc_info: ExcInfo) -> str:
 
 
 def lead_with_the_load(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Puts the load, its pipeline and its file before all other facts."""
+    """Puts the load, its pipeline and its file before all other facts; leaves out empty ones."""
     leading = {name: event.pop(name) for name in LEADING if name in event}
-    return {**leading, **event}
+    return {name: fact for name, fact in {**leading, **event}.items() if fact is not None}
 
 
 def _formatter(

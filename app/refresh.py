@@ -91,7 +91,7 @@ async def refresh(
         "derived tables refreshed",
         full=full,
         days_covered=sum(each.days_covered for each in refreshed),
-        rows_changed={each.name: each.rows_changed for each in refreshed},
+        **{f"rows_changed.{each.name}": each.rows_changed for each in refreshed},
         seconds=round(time.monotonic() - began, 3),
     )
     return refreshed
