@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncpg
-from front_door import Daemon, Front, entity_csv, loans_csv, some_loans, some_values, until
+from file_contents import entity_csv, loans_csv, some_loans, some_values
+from front_door import Daemon, Front, until
 
 BIG = some_values(100_000)
 SLUICE = "application_name = 'sluice' AND datname = current_database()"

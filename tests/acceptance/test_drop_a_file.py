@@ -10,21 +10,16 @@ from typing import BinaryIO
 
 import pytest
 from conftest import Watch
-from front_door import (
-    LONG_AGO,
-    Daemon,
-    Front,
-    counts_of,
+from file_contents import (
     entity_csv,
     gzipped,
     loans_csv,
-    names_of,
     sha256,
     some_loans,
     some_values,
     titles_csv,
-    until,
 )
+from front_door import LONG_AGO, Daemon, Front, counts_of, names_of, until
 
 LOANS = some_loans(30)
 CONTENT = loans_csv(LOANS)

@@ -7,17 +7,8 @@ import shutil
 
 import pytest
 from conftest import Watch
-from front_door import (
-    Front,
-    Row,
-    counts_of,
-    entity_csv,
-    loans_csv,
-    sha256,
-    some_loans,
-    some_values,
-    until,
-)
+from file_contents import entity_csv, loans_csv, sha256, some_loans, some_values
+from front_door import Front, Row, counts_of, until
 
 KILLS = 16
 BIG = some_values(100_000)

@@ -7,17 +7,8 @@ import re
 
 import asyncpg
 from conftest import Watch
-from front_door import (
-    Daemon,
-    Front,
-    counts_of,
-    entity_csv,
-    gzipped,
-    loans_csv,
-    sha256,
-    some_loans,
-    some_values,
-)
+from file_contents import entity_csv, gzipped, loans_csv, sha256, some_loans, some_values
+from front_door import Daemon, Front, counts_of
 
 LOANS = some_loans(40)
 GOOD = loans_csv(LOANS)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Watch
-from front_door import Daemon, Front, loans_csv, some_loans
+from file_contents import loans_csv, some_loans
+from front_door import Daemon, Front
 
 from app.settings import Settings
 from app.store import embedded

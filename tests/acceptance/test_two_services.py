@@ -6,7 +6,8 @@ import asyncio
 from datetime import datetime
 
 from conftest import Watch
-from front_door import Front, entity_csv, loans_csv, some_loans, some_values
+from file_contents import entity_csv, loans_csv, some_loans, some_values
+from front_door import Front
 
 FILES = 40
 

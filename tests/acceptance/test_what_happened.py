@@ -7,7 +7,8 @@ import re
 
 import asyncpg
 from conftest import Watch
-from front_door import Daemon, Front, Row, entity_csv, loans_csv, some_loans, some_values, until
+from file_contents import entity_csv, loans_csv, some_loans, some_values
+from front_door import Daemon, Front, Row, until
 
 GOOD = loans_csv(some_loans(10))
 NAMED = ("load_id", "pipeline", "file")
