@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from front_door import Daemon, Front
 
 from app.settings import Settings
+from tests.acceptance.front_door import Daemon, Front
 
 Watch = Callable[..., Awaitable[Daemon]]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-from file_contents import Loans, Values
 
 from app.settings import Settings
+from tests.acceptance.file_contents import Loans, Values
 
 T = TypeVar("T")
 

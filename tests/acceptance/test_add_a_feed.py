@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 import asyncpg
-import command_line
 import pytest
 from alembic.script import ScriptDirectory
-from command_line import PROJECT, CommandLine, Ended
 
 from app.settings import Settings
 from app.store import migrate
+from tests.acceptance import command_line
+from tests.acceptance.command_line import PROJECT, CommandLine, Ended
 
 FEED = PROJECT / "docs" / "adding-a-feed"
 PARTS = ("app", "models", "migrations", "sql")

@@ -6,9 +6,18 @@ import os
 
 import asyncpg
 import pytest
-from conftest import Watch
-from file_contents import Loans, entity_csv, gzipped, loans_csv, some_loans, some_values, titles_csv
-from front_door import Daemon, Front, until
+
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import (
+    Loans,
+    entity_csv,
+    gzipped,
+    loans_csv,
+    some_loans,
+    some_values,
+    titles_csv,
+)
+from tests.acceptance.front_door import Daemon, Front, until
 
 OLD = some_loans(20)
 NEW = some_loans(30, seed=1)

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import asyncpg
-import command_line
 import pytest
-from command_line import CommandLine
 
 from app.settings import Settings
+from tests.acceptance import command_line
+from tests.acceptance.command_line import CommandLine
 
 HEADER = "repayment_date,loans,defaults,liquidations\n"
 GOOD = HEADER + "".join(f"2023-01-{day:02},9,3,{day % 4}\n" for day in range(1, 21))

@@ -10,8 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import command_line
-from command_line import CommandLine
+from tests.acceptance import command_line
+from tests.acceptance.command_line import CommandLine
 
 FIRST_LINES_SECONDS = 90
 STOP_SECONDS = 10

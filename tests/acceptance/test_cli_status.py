@@ -8,9 +8,10 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-import command_line
 import pytest
-from command_line import CommandLine
+
+from tests.acceptance import command_line
+from tests.acceptance.command_line import CommandLine
 
 LOANS = "repayment_date,loans,defaults,liquidations\n2023-01-01,9,3,2\n2023-01-02,9,3,2\n"
 TITLES = "title,pdl_count,related\nbaker,3,bread\nbaker,4,cake\n"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
-import command_line
 import pytest
-from command_line import PROJECT, CommandLine
 from typer.main import get_command
 
 from app.cli import cli
 from app.store import embedded
+from tests.acceptance import command_line
+from tests.acceptance.command_line import PROJECT, CommandLine
 
 COMMANDS = sorted(get_command(cli).commands)  # type: ignore[attr-defined]
 NEEDS_TABLES = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncpg
-from file_contents import entity_csv, loans_csv, some_loans, some_values
-from front_door import Daemon, Front, until
+
+from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans, some_values
+from tests.acceptance.front_door import Daemon, Front, until
 
 BIG = some_values(100_000)
 SLUICE = "application_name = 'sluice' AND datname = current_database()"

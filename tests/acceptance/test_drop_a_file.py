@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 import pytest
-from conftest import Watch
-from file_contents import (
+
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import (
     entity_csv,
     gzipped,
     loans_csv,
@@ -19,7 +20,7 @@ from file_contents import (
     some_values,
     titles_csv,
 )
-from front_door import LONG_AGO, Daemon, Front, counts_of, names_of, until
+from tests.acceptance.front_door import LONG_AGO, Daemon, Front, counts_of, names_of, until
 
 LOANS = some_loans(30)
 CONTENT = loans_csv(LOANS)

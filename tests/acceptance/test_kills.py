@@ -6,9 +6,10 @@ import random
 import shutil
 
 import pytest
-from conftest import Watch
-from file_contents import entity_csv, loans_csv, sha256, some_loans, some_values
-from front_door import Front, Row, counts_of, until
+
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import entity_csv, loans_csv, sha256, some_loans, some_values
+from tests.acceptance.front_door import Front, Row, counts_of, until
 
 KILLS = 16
 BIG = some_values(100_000)

@@ -6,9 +6,17 @@ import json
 import re
 
 import asyncpg
-from conftest import Watch
-from file_contents import entity_csv, gzipped, loans_csv, sha256, some_loans, some_values
-from front_door import Daemon, Front, counts_of
+
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import (
+    entity_csv,
+    gzipped,
+    loans_csv,
+    sha256,
+    some_loans,
+    some_values,
+)
+from tests.acceptance.front_door import Daemon, Front, counts_of
 
 LOANS = some_loans(40)
 GOOD = loans_csv(LOANS)

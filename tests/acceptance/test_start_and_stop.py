@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conftest import Watch
-from file_contents import loans_csv, some_loans
-from front_door import Daemon, Front
 
 from app.settings import Settings
 from app.store import embedded
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import loans_csv, some_loans
+from tests.acceptance.front_door import Daemon, Front
 
 CONTENT = loans_csv(some_loans(20))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from conftest import Watch
-from file_contents import entity_csv, loans_csv, some_loans, some_values
-from front_door import Front
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans, some_values
+from tests.acceptance.front_door import Front
 
 FILES = 40
 

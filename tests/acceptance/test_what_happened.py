@@ -6,9 +6,10 @@ import json
 import re
 
 import asyncpg
-from conftest import Watch
-from file_contents import entity_csv, loans_csv, some_loans, some_values
-from front_door import Daemon, Front, Row, until
+
+from tests.acceptance.conftest import Watch
+from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans, some_values
+from tests.acceptance.front_door import Daemon, Front, Row, until
 
 GOOD = loans_csv(some_loans(10))
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
 
-from warehouse_rows import Counts, Stats, Warehouse, mean_text
+from tests.integration.warehouse_rows import Counts, Stats, Warehouse, mean_text
 
 LOANS = "loans/default_liquidation_rolling_avg.csv"
 LOANS_HEADER = [

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from loading import Folder, csv_text
-
 from app.domain import LoadCounts
+from tests.loading import Folder, csv_text
 
 Key = tuple[datetime, int]
 Row = tuple[datetime, int, int]

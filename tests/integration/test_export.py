@@ -10,7 +10,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from exports_tree import (
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import ConfigError
+from app.export import export
+from app.refresh import refresh
+from app.settings import Settings
+from app.store import migrate
+from app.store.engine import connected_engine
+from tests.integration.exports_tree import (
     COUNTS,
     LOANS,
     VALUES,
@@ -20,15 +28,7 @@ from exports_tree import (
     tree,
     versions,
 )
-from sqlalchemy.ext.asyncio import AsyncEngine
-from warehouse_rows import Warehouse
-
-from app.errors import ConfigError
-from app.export import export
-from app.refresh import refresh
-from app.settings import Settings
-from app.store import migrate
-from app.store.engine import connected_engine
+from tests.integration.warehouse_rows import Warehouse
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from exports_tree import COUNTS, LOANS, VALUES, assert_tree_is_right, hidden, tree
 from sqlalchemy.ext.asyncio import AsyncEngine
-from warehouse_rows import Counts, Warehouse
 
 from app import export_folder
 from app.errors import ConfigError, RetryableError
 from app.export import export
 from app.refresh import refresh
 from app.settings import Settings
+from tests.integration.exports_tree import COUNTS, LOANS, VALUES, assert_tree_is_right, hidden, tree
+from tests.integration.warehouse_rows import Counts, Warehouse
 
 WAIT_SECONDS = 10
 

@@ -8,8 +8,6 @@ from datetime import date
 
 import asyncpg
 import pytest
-from loading import Folder
-from months_files import Month, file_of, many, partitions, warehouse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import Facts, LoadCounts, Route
@@ -17,6 +15,8 @@ from app.pipelines import entity
 from app.settings import Settings
 from app.store.scripts import Scripts, schema_names
 from app.store.warehouse import open_stage
+from tests.integration.months_files import Month, file_of, many, partitions, warehouse
+from tests.loading import Folder
 
 LIMIT_SECONDS = 30
 MONTH_NUMBERS = range(1, 7)

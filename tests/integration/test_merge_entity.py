@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from loading import Folder, csv_text
-from months_files import (
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.domain import LoadCounts, LoadStatus
+from app.settings import Settings
+from tests.integration.months_files import (
     Oracle,
     Row,
     at,
@@ -21,10 +24,7 @@ from months_files import (
     versions,
     warehouse,
 )
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from app.domain import LoadCounts, LoadStatus
-from app.settings import Settings
+from tests.loading import Folder, csv_text
 
 
 @pytest.fixture

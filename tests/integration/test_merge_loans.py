@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from loading import SHARED_FILES, Folder, csv_text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import LoadCounts, LoadStatus
 from app.settings import Settings
+from tests.loading import SHARED_FILES, Folder, csv_text
 
 Row = tuple[date, int, int, int]
 FIRST = date(2023, 3, 1)

@@ -10,7 +10,11 @@ from fractions import Fraction
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from warehouse_rows import (
+
+from app.refresh import refresh
+from app.settings import Settings
+from app.store.scripts import Scripts, schema_names
+from tests.integration.warehouse_rows import (
     FIRST,
     HIST,
     Counts,
@@ -22,10 +26,6 @@ from warehouse_rows import (
     random_counts,
     rows_changed,
 )
-
-from app.refresh import refresh
-from app.settings import Settings
-from app.store.scripts import Scripts, schema_names
 
 WAIT_SECONDS = 10
 

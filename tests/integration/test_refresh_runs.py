@@ -11,7 +11,13 @@ import asyncpg
 import pytest
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncEngine
-from warehouse_rows import (
+
+from app import refresh as refreshing
+from app.errors import RetryableError
+from app.refresh import refresh
+from app.settings import Settings
+from app.store.engine import connected_engine
+from tests.integration.warehouse_rows import (
     FIRST,
     HIST,
     Counts,
@@ -23,12 +29,6 @@ from warehouse_rows import (
     random_counts,
     rows_changed,
 )
-
-from app import refresh as refreshing
-from app.errors import RetryableError
-from app.refresh import refresh
-from app.settings import Settings
-from app.store.engine import connected_engine
 
 WAIT_SECONDS = 10
 

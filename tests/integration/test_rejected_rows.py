@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import asyncpg
 import pytest
-from loading import Folder, csv_text
-from months_files import at, file_of, many, partitions, warehouse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import Load, LoadCounts, LoadStatus
 from app.settings import Settings
+from tests.integration.months_files import at, file_of, many, partitions, warehouse
+from tests.loading import Folder, csv_text
 
 LOANS = ("repayment_date", "loans", "defaults", "liquidations")
 GOOD = ("2023-05-01", 10, 1, 2)

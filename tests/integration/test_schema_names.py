@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
-from loading import Folder, csv_text
-from months_files import Oracle, file_of, many, partitions, warehouse
 
 from app.domain import LoadCounts
 from app.settings import Settings
 from app.store import migrate
 from app.store.engine import connected_engine
+from tests.integration.months_files import Oracle, file_of, many, partitions, warehouse
+from tests.loading import Folder, csv_text
 
 
 @pytest.fixture(params=[("landing", "dwh"), ("order", "select")])

@@ -9,10 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from warehouse_rows import Warehouse, mean_text
 
 from app.refresh import refresh
 from app.settings import Settings
+from tests.integration.warehouse_rows import Warehouse, mean_text
 
 STATS = ["sum_values", "min_values", "max_values", "mean_values"]
 COLUMNS = {

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
-import catalogue
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
 from app.settings import Settings
 from app.store import migrate
+from tests.migration import catalogue
 
 Ended = subprocess.CompletedProcess[str]
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Callable
 
-import catalogue
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -18,6 +17,7 @@ from app.settings import Settings
 from app.store import migrate
 from app.store.engine import engine_url
 from models import metadata_for
+from tests.migration import catalogue
 
 REVISIONS = [
     script.revision

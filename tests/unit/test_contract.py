@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import dataframely as dy
 import polars as pl
 import pytest
-from batches import TODAY, Text, batch_of, checked, raw_of, reasons
 
 from app.contract import Checked, check
 from app.domain import Batch, Column, Contract, Facts, Pipeline, Reject, Route
+from tests.unit.batches import TODAY, Text, batch_of, checked, raw_of, reasons
 
 
 class Odd(Contract):

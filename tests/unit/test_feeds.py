@@ -9,12 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from batches import TODAY, Text, checked, raw_of, reasons
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract import Checked
 from app.pipelines import entity, job_titles, loans
+from tests.unit.batches import TODAY, Text, checked, raw_of, reasons
 
 LOANS = ("repayment_date", "loans", "defaults", "liquidations")
 
