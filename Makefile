@@ -27,7 +27,7 @@ run: setup
 	$(BIN)/python -m app run
 
 test: setup
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
 
 # Side by side with what people use instead; QUICK=1 does a tenth of the size.
 bench: setup

@@ -1,4 +1,4 @@
-"""Reads, checks and encodes one file in a thread, a batch ahead of the COPY that takes it."""
+"""Reads one file in a thread, checks and encodes in another, each a batch ahead of the COPY."""
 
 from __future__ import annotations
 
@@ -44,23 +44,22 @@ def read_batches(reader: Reader, route: Route) -> Iterator[Batch]:
         yield from reader.batches(route.names)
 
 
-def encode_batches(
-    reader: Reader, route: Route, contract: type[Contract], columns: Sequence[str]
-) -> Iterator[EncodedBatch]:
-    """Gives the file's batches, checked against the contract and encoded. Blocks."""
-    for batch in read_batches(reader, route):
-        checked = contracts.check(batch, route, contract)
-        frame = checked.frame.select(columns)
-        first_id, last_id = _increasing_ids(frame, route.pipeline)
-        yield EncodedBatch(
-            encoded=encode_rows(frame),
-            rows_staged=len(frame),
-            rejects=checked.rejects,
-            bytes_read=batch.bytes_read,
-            days=_days(frame, route.pipeline),
-            first_id=first_id,
-            last_id=last_id,
-        )
+def encode_batch(
+    batch: Batch, route: Route, contract: type[Contract], columns: Sequence[str]
+) -> EncodedBatch:
+    """Checks a batch against the contract and encodes its good rows. Blocks."""
+    checked = contracts.check(batch, route, contract)
+    frame = checked.frame.select(columns)
+    first_id, last_id = _increasing_ids(frame, route.pipeline)
+    return EncodedBatch(
+        encoded=encode_rows(frame),
+        rows_staged=len(frame),
+        rejects=checked.rejects,
+        bytes_read=batch.bytes_read,
+        days=_days(frame, route.pipeline),
+        first_id=first_id,
+        last_id=last_id,
+    )
 
 
 def _days(frame: pl.DataFrame, pipeline: Pipeline) -> frozenset[date]:
@@ -116,9 +115,13 @@ class Reading:
         Raises FileError when the file cannot be read on, or when more rows are rejected than
         the settings allow.
         """
-        batches = encode_batches(self._reader, self._route, self.contract, columns)
-        async with aclosing(threads.read_ahead(batches)) as ahead:
-            async for batch in ahead:
+
+        def encode(batch: Batch) -> EncodedBatch:
+            return encode_batch(batch, self._route, self.contract, columns)
+
+        batches = threads.read_ahead(read_batches(self._reader, self._route))
+        async with aclosing(threads.map_ahead(encode, batches)) as encoded:
+            async for batch in encoded:
                 self._note(batch)
                 self._refuse_too_many_rows()
                 self._on_progress(batch.bytes_read)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -28,6 +31,44 @@ async def read_ahead(items: Iterator[T]) -> AsyncGenerator[T]:
             upcoming = asyncio.ensure_future(asyncio.to_thread(next, items, None))
             yield item
     finally:
-        await asyncio.wait([upcoming])
-        if not upcoming.cancelled():
-            upcoming.exception()  # seen already, or of no use to anyone any more
+        await _let_end([upcoming])
+
+
+async def map_ahead(call: Callable[[S], T], items: AsyncGenerator[S]) -> AsyncGenerator[T]:
+    """Gives the results of a blocking call over items, in order.
+
+    While one result is being used the next one is made, and the item after that is waited for.
+    An error among the items arrives after the results of those before it.
+    """
+    under_way: deque[asyncio.Future[T]] = deque()
+    trouble: Exception | None = None
+    try:
+        async with aclosing(items):
+            while True:
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:
+                    trouble = error
+                    break
+                under_way.append(asyncio.ensure_future(asyncio.to_thread(call, item)))
+                if len(under_way) > 1:
+                    yield await asyncio.shield(under_way[0])
+                    under_way.popleft()
+        while under_way:
+            yield await asyncio.shield(under_way[0])
+            under_way.popleft()
+    finally:
+        await _let_end(under_way)
+    if trouble:
+        raise trouble
+
+
+async def _let_end(work: Collection[asyncio.Future[T]]) -> None:
+    """Waits for work whose outcome is seen already, or of no use to anyone any more."""
+    if work:
+        await asyncio.wait(work)
+    for each in work:
+        if not each.cancelled():
+            each.exception()

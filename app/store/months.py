@@ -28,7 +28,7 @@ REPLACE_SHARE = 0.3
 REPLACE_LOCK_TIMEOUT = "2s"
 # Building the key and comparing two months both sort or hash every row; a hash table that
 # outgrows the processor's caches takes longer than several small ones.
-SORT_MEMORY = "256MB"
+SORT_MEMORY = "512MB"
 HASH_MEMORY = "64MB"
 # Rows mostly come in the order of their key: one process builds it faster than several.
 KEY_WORKERS = "0"

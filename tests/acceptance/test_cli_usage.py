@@ -182,7 +182,7 @@ def test_refresh_and_export_say_what_they_changed(shell: CommandLine) -> None:
 
     assert (refreshed.code, exported.code) == (0, 0)
     assert "derived tables refreshed" in refreshed.out
-    assert "'entity_daily': 59" in refreshed.out
+    assert "entity_daily=59" in refreshed.out
     written = len(list((shell.folder / "exports").rglob("*.csv")))
     assert f"written={written} " in exported.out
     assert "written=0 " in shell.run("export").out

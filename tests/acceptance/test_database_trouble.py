@@ -110,7 +110,8 @@ async def test_a_locked_table_is_waited_for_and_said_so_in_one_line(
     [waiting] = daemon.events_named("waiting")
     assert "lock" in waiting["reason"]
     assert (waiting["level"], waiting["file"]) == ("warning", "loans.csv")
-    [_again] = daemon.events_named("works again")
+    await daemon.wait_for("works again")
+    assert len(daemon.events_named("works again")) == 1
 
 
 async def test_a_commit_whose_answer_was_lost_is_found_in_the_ledger(

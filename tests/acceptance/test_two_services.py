@@ -35,9 +35,9 @@ async def test_two_services_load_each_file_exactly_once(front: Front, watch: Wat
     assert (front.waiting, front.quarantined) == ({}, {})
     assert await front.entity() == measured
     assert not any(event["level"] == "error" for daemon in daemons for event in daemon.events)
-    assert {load["worker"].split(":")[-1] for load in loads} == {
-        str(daemon.process.pid) for daemon in daemons
-    }
+    # Which of the two takes a file is nobody's business; that it is one of them is.
+    pids = {str(daemon.process.pid) for daemon in daemons}
+    assert {load["worker"].split(":")[-1] for load in loads} <= pids
 
 
 async def test_one_month_sent_ten_times_is_one_of_the_files_and_no_mixture(

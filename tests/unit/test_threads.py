@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import pytest
@@ -89,6 +89,62 @@ async def test_a_reader_that_stops_early_leaves_no_thread_at_work() -> None:
 
     async with aclosing(threads.read_ahead(items())) as ahead:
         assert await anext(ahead) == "first"
+        assert await asyncio.to_thread(work.began.wait, LIMIT_SECONDS)
+        asyncio.get_running_loop().call_later(0.05, work.may_end.set)
+
+    assert work.has_ended
+
+
+async def numbers(*given: int | Exception) -> AsyncGenerator[int]:
+    for each in given:
+        if isinstance(each, Exception):
+            raise each
+        yield each
+
+
+async def test_results_come_in_order_though_the_next_is_made_while_one_is_used() -> None:
+    second_began = threading.Event()
+
+    def double(number: int) -> int:
+        if number == 1:
+            second_began.set()
+        return 2 * number
+
+    seen = []
+    async with aclosing(threads.map_ahead(double, numbers(0, 1, 2))) as results:
+        async for result in results:
+            seen.append(result)
+            if result == 0:
+                assert await asyncio.to_thread(second_began.wait, LIMIT_SECONDS)
+
+    assert seen == [0, 2, 4]
+
+
+async def test_an_error_among_the_items_arrives_after_the_results_before_it() -> None:
+    results = threads.map_ahead(lambda number: -number, numbers(1, 2, ValueError("damaged")))
+    async with aclosing(results):
+        assert await anext(results) == -1
+        assert await anext(results) == -2
+        with pytest.raises(ValueError, match="damaged"):
+            await anext(results)
+
+
+async def test_an_error_of_the_call_ends_the_results() -> None:
+    results = threads.map_ahead(lambda number: 1 // number, numbers(1, 0, 1))
+    async with aclosing(results):
+        assert await anext(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            await anext(results)
+
+
+async def test_results_nobody_waits_for_leave_no_thread_at_work() -> None:
+    work = Work()
+
+    def call(number: int) -> str:
+        return work() if number else "first"
+
+    async with aclosing(threads.map_ahead(call, numbers(0, 1, 2))) as results:
+        assert await anext(results) == "first"
         assert await asyncio.to_thread(work.began.wait, LIMIT_SECONDS)
         asyncio.get_running_loop().call_later(0.05, work.may_end.set)
 
