@@ -30,12 +30,14 @@ def prepare(frame: pl.DataFrame, _facts: Facts) -> pl.DataFrame:
     return frame.with_columns(entity_id="row_number")
 
 
+MONTH = r"(?<!\d)(?P<year>[12][0-9]{3})[-_](?P<month>0[1-9]|1[0-2])"
+# A file of one day would replace its whole month and delete the rows of the other days.
+DAY = r"(?<!\d)[12][0-9]{3}[-_](?:0[1-9]|1[0-2])[-_. ]?\d"
+
 PIPELINE = Pipeline(
     name="entity",
-    looks_like="*entity*YYYY-MM* or *entity*YYYY_MM*",
-    file_name=re.compile(
-        r"entity.*?(?<!\d)(?P<year>[12][0-9]{3})[-_](?P<month>0[1-9]|1[0-2])(?!\d)", re.IGNORECASE
-    ),
+    looks_like="*entity*YYYY-MM* or *entity*YYYY_MM*, no day",
+    file_name=re.compile(rf"entity(?!.*{DAY}).*?{MONTH}", re.IGNORECASE),
     columns=(
         Column("created_at"),
         Column("value"),

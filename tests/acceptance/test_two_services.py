@@ -45,11 +45,11 @@ async def test_one_month_sent_ten_times_is_one_of_the_files_and_no_mixture(
 ) -> None:
     await asyncio.gather(watch(), watch())
     for number in range(10):
-        front.drop(f"entity_2023-01_{number}.csv", entity_csv(some_values(500, seed=number)))
+        front.drop(f"{number}_entity_2023-01.csv", entity_csv(some_values(500, seed=number)))
 
     loads = await front.filed(10)
 
     assert {load["status"] for load in loads} == {"loaded"}
     last = max(loads, key=lambda load: load["finished_at"])
-    seed = int(last["file_name"].removesuffix(".csv").rsplit("_", 1)[1])
+    seed = int(last["file_name"].split("_", 1)[0])
     assert await front.entity() == some_values(500, seed)

@@ -68,7 +68,7 @@ def test_names_are_matched_without_case(name: str, header: tuple[str, ...], feed
     [
         ("entity_2023_01.csv", "2023-01"),
         ("entity_2024-12_final.csv", "2024-12"),
-        ("entity_id7_2023_01_02.csv", "2023-01"),
+        ("entity_id7_2023_01.csv", "2023-01"),
         ("entity_12023_01_2022_03.csv", "2022-03"),
     ],
 )
@@ -83,6 +83,8 @@ def test_the_name_says_the_month(name: str, month: str) -> None:
         *("entity_2023_1.csv", "entity_202301.csv", "2023_01_entity.csv", "entity_0999_01.csv"),
         *("entity_12023_01.csv", "entity_2023_011.csv", "entity_٢٠٢٣_01.csv", "entity_2٠23_01.csv"),
         *("entity_9999_12.csv", "loan.csv", "tile.csv", "data.csv"),
+        *("entity_2023-01-15.csv", "entity_2023_01_02.csv", "entity 2023-01 15.csv"),
+        *("entity_2023-01.15.csv", "entity_2023-01-01_to_2023-02.csv", "Entity_2023-01_2.csv"),
     ],
 )
 def test_a_name_that_fits_no_feed_is_refused(name: str) -> None:
@@ -134,7 +136,7 @@ def test_a_month_file_in_its_folder_still_says_its_month() -> None:
     assert find("2023_01.csv", ENTITY, "entity").facts.scope == "2023-01"
     error = refusal("january.csv", ENTITY, "entity")
     assert error.expected == (
-        "a name that fits a feed (entity: *entity*YYYY-MM* or *entity*YYYY_MM*)"
+        "a name that fits a feed (entity: *entity*YYYY-MM* or *entity*YYYY_MM*, no day)"
     )
     assert error.remedy == "rename the file"
 
