@@ -6,6 +6,7 @@ one, and the same call again finishes or repeats the work.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
@@ -28,6 +29,10 @@ from app.store.rejects import RejectSpool
 from app.store.scripts import Scripts
 
 log = structlog.get_logger()
+
+FIRST_LANE_PAUSE_SECONDS = 0.02
+LONGEST_LANE_PAUSE_SECONDS = 0.5
+LONGEST_LANE_WAIT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,13 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
 async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[AsyncConnection]:
     """Gives a connection that holds the lock of the file's pipeline and scope.
 
-    After an error the connection is closed, which also gives the lock back.
+    After an error the connection is closed, which also gives the lock back. Raises RetryableError
+    when another service keeps the lane for very long.
     """
     lane = examined.content.lane(examined.arrival.name)
     async with engine.connect() as connection:
         try:
-            async with connection.begin():
-                await ledger.lock(connection, lane)
+            await wait_for_lane(connection, lane)
             yield connection
             async with connection.begin():
                 await ledger.unlock(connection, lane)
@@ -103,6 +108,23 @@ async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[Asyn
             with suppress(Exception):
                 await connection.invalidate()
             raise
+
+
+async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
+    """Takes the lane as soon as it is free; says once that it waits."""
+    until = time.monotonic() + LONGEST_LANE_WAIT_SECONDS
+    seconds = FIRST_LANE_PAUSE_SECONDS
+    while True:
+        async with connection.begin():
+            if await ledger.lock(connection, lane):
+                return
+        reason = f"Another service loads into {lane}"
+        if time.monotonic() > until:
+            raise RetryableError(f"{reason}; it has kept others waiting for minutes")
+        if seconds == FIRST_LANE_PAUSE_SECONDS:
+            log.info("waiting", reason=reason)
+        await asyncio.sleep(seconds)
+        seconds = min(2 * seconds, LONGEST_LANE_PAUSE_SECONDS)
 
 
 async def settle(

@@ -44,9 +44,15 @@ def lock_key(lane: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-async def lock(connection: AsyncConnection, lane: str) -> None:
-    """Waits until no other connection loads into the lane; held until `unlock` or disconnect."""
-    await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": lock_key(lane)})
+async def lock(connection: AsyncConnection, lane: str) -> bool:
+    """Takes the lane, unless another connection loads into it; held until `unlock` or disconnect.
+
+    Does not wait: a statement that waits holds a snapshot, for which months are replaced slowly.
+    """
+    taken = await connection.execute(
+        text("SELECT pg_try_advisory_lock(:key)"), {"key": lock_key(lane)}
+    )
+    return bool(taken.scalar_one())
 
 
 async def limit_lock_waits(connection: AsyncConnection) -> None:

@@ -1,0 +1,62 @@
+"""A file whose lane another service loads into waits for its turn, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from app import loader
+from app.domain import LoadStatus
+from app.errors import RetryableError
+from app.settings import Settings
+from app.store import ledger
+from tests.loading import Folder
+
+LIMIT_SECONDS = 30
+CONTENT = "repayment_date,loans,defaults,liquidations\n2022-01-01,3,1,1\n"
+WAITING = {
+    "event": "waiting",
+    "reason": "Another service loads into loans/",
+    "log_level": "info",
+}
+
+
+@pytest.fixture
+def folder(settings: Settings, engine: AsyncEngine, sql: asyncpg.Connection) -> Folder:
+    return Folder(settings, engine, sql)
+
+
+@pytest.fixture
+async def lane_is_taken(sql: asyncpg.Connection) -> None:
+    await sql.execute("SELECT pg_advisory_lock($1)", ledger.lock_key("loans/"))
+
+
+@pytest.mark.usefixtures("lane_is_taken")
+async def test_a_load_waits_for_its_lane_and_says_so_once(folder: Folder) -> None:
+    with capture_logs() as logs:
+        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
+            loading = tasks.create_task(folder.load_unchecked("loans.csv", CONTENT))
+            while WAITING not in logs:
+                await folder.sql.fetchval("SELECT 1")
+            assert await folder.rows("SELECT * FROM ops.load") == []
+            await folder.sql.execute("SELECT pg_advisory_unlock_all()")
+
+    assert loading.result().status is LoadStatus.LOADED
+    assert logs.count(WAITING) == 1
+
+
+@pytest.mark.usefixtures("lane_is_taken")
+async def test_a_load_that_waited_very_long_has_to_be_tried_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "LONGEST_LANE_WAIT_SECONDS", 0.0)
+
+    with pytest.raises(RetryableError, match="Another service loads into loans/"):
+        await folder.load_unchecked("loans.csv", CONTENT)
+
+    assert (folder.settings.imports_dir / "loans.csv").read_text() == CONTENT
+    assert await folder.rows("SELECT * FROM ops.load") == []
