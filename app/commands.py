@@ -19,7 +19,7 @@ from app.domain import Arrival, Load, Reject
 from app.errors import ConfigError, FileChangedError, FileError
 from app.export import export
 from app.files import printable_name
-from app.folder import Waiting, waiting_files
+from app.folder import Waiting, has_loadable_files
 from app.loader import Order, load_file
 from app.refresh import DERIVED_TABLES, refresh
 from app.replay import replay
@@ -75,30 +75,28 @@ async def watch(session: Session) -> None:
 
 
 async def run_all(session: Session, show: Callable[[Overview], None]) -> None:
-    """Runs daemon, refresh and export; shows an overview once the first files are loaded."""
+    """Runs daemon, refresh and export; shows an overview once the first files are loaded.
+
+    Nothing that goes wrong with the derived tables, the exports or the overview ends the daemon.
+    """
     stop = stop_on_signals()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Service(session.tools, stop).run())
+        tasks.create_task(service.keep_derived(session.tools, stop, REFRESH_SECONDS))
         await first_files_loaded(session.tools.settings, stop)
         if not stop.is_set():
-            await refresh(session.tools.engine, session.tools.settings)
-            await export(session.tools.engine, session.tools.settings)
-            show(await read_overview(session))
-        await service.keep_derived(session.tools, stop, REFRESH_SECONDS)
+            await service.derive(session.tools)
+            with service.outlived("overview cannot be shown"):
+                show(await read_overview(session))
 
 
 async def first_files_loaded(settings: Settings, stop: asyncio.Event) -> None:
-    """Waits until the imports folder is empty; not for ever, as a file may stay incomplete."""
+    """Waits until no file is left to load; not for ever, as a file may stay incomplete."""
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_FILES_SECONDS):
-            while not stop.is_set() and await threads.run(has_waiting_files, settings):
+            while not stop.is_set() and await threads.run(has_loadable_files, settings):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-
-
-def has_waiting_files(settings: Settings) -> bool:
-    """Whether any file in the imports folder is still to be loaded. Blocks."""
-    return bool(waiting_files(settings))
 
 
 async def read_overview(session: Session) -> Overview:

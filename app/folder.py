@@ -19,6 +19,8 @@ from app.settings import Settings
 
 IGNORED_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", "~")
 
+LOADABLE = (State.COMPLETE, State.SETTLING, State.OPEN_FOR_WRITING)
+
 UNKNOWN = Identity(device=0, inode=0, file_bytes=0, mtime_ns=0, ctime_ns=0)
 
 NOT_A_FILE = {
@@ -159,6 +161,21 @@ def waiting_files(settings: Settings) -> list[Waiting]:
         for each, reason in reasons
         if reason != State.GONE
     ]
+
+
+def has_loadable_files(settings: Settings) -> bool:
+    """Whether the service still has a file to load; entries that it leaves alone do not count.
+
+    A folder that cannot be listed has none.
+    """
+    observer = completeness.Observer(settings.settle_seconds, time.monotonic)
+    try:
+        candidates = ImportsFolder.of(settings).candidates()
+    except OSError:
+        return False
+    return any(
+        not each.refusal and observer.look(each.path).state in LOADABLE for each in candidates
+    )
 
 
 def waiting_reason(outcome: Completeness, settle_seconds: float) -> str:

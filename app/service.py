@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -157,8 +157,22 @@ async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) 
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every_seconds)
             return
-        try:
-            await refresh(tools.engine, tools.settings)
-            await export(tools.engine, tools.settings)
-        except SluiceError as trouble:
-            log.warning("refresh or export has to wait", reason=str(trouble))
+        await derive(tools)
+
+
+async def derive(tools: Tools) -> None:
+    """Refreshes and exports once; what keeps it from that is logged and left to the next time."""
+    with outlived("refresh or export has to wait"):
+        await refresh(tools.engine, tools.settings)
+        await export(tools.engine, tools.settings)
+
+
+@contextmanager
+def outlived(phrase: str) -> Iterator[None]:
+    """Logs what goes wrong in a step beside the loads, which must not end for it."""
+    try:
+        yield
+    except SluiceError as trouble:
+        log.warning(phrase, reason=str(trouble))
+    except Exception:
+        log.exception(phrase)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -53,7 +53,23 @@ def run_in_session(
         if migrated and settings.init_db:
             with driver_errors():
                 migrate.upgrade(settings, database.url)
-        return asyncio.run(with_session())
+        with bare_errors():
+            return asyncio.run(with_session())
+
+
+@contextmanager
+def bare_errors() -> Iterator[None]:
+    """Raises what task groups wrapped as it was raised, unless there are several such errors."""
+    cause: Exception
+    try:
+        yield
+    except ExceptionGroup as group:
+        cause = group
+        while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
+            cause = cause.exceptions[0]
+    else:
+        return
+    raise cause
 
 
 def stop_on_signals() -> asyncio.Event:

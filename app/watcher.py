@@ -19,6 +19,7 @@ from watchfiles import Change, awatch
 from app import completeness, files
 from app.completeness import Completeness, State
 from app.domain import Arrival
+from app.errors import ConfigError
 from app.files import Identity
 from app.folder import Candidate, ImportsFolder
 from app.settings import Settings
@@ -57,8 +58,9 @@ class Watcher:
         """Looks until `stop` is set, awaiting `emit` for each arrival, the oldest first.
 
         No file is looked at while `emit` waits, so a full queue holds the watcher back.
+        Raises ConfigError when the folder is not there and cannot be made.
         """
-        self._folder.path.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         async with asyncio.TaskGroup() as tasks:
             parts = [
                 tasks.create_task(self._watch.follow()),
@@ -67,6 +69,16 @@ class Watcher:
             await stop.wait()
             for part in parts:
                 part.cancel()
+
+    def _make_folder(self) -> None:
+        path = self._folder.path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The imports folder {path} cannot be made: {error.strerror}. Make it and give the"
+                " user who runs this command write access, or set IMPORTS_DIR to another one."
+            ) from error
 
     def forget(self, path: Path, *, after_seconds: float = 0.0) -> None:
         """Has the file handed over again, after that time, if it is still there and complete."""

@@ -15,6 +15,7 @@ from tests.acceptance.command_line import CommandLine
 
 FIRST_LINES_SECONDS = 90
 STOP_SECONDS = 10
+LOANS = "repayment_date,loans,defaults,liquidations\n2020-01-01,3,2,1\n"
 
 
 def read_until(process: subprocess.Popen[str], last: str) -> str:
@@ -113,11 +114,63 @@ def check_psql(shown: str) -> None:
 
 def check_sharing(shell: CommandLine) -> None:
     """Another command sees the same database, and leaves the server running."""
-    path = shell.write(
-        "loans_more.csv", "repayment_date,loans,defaults,liquidations\n2020-01-01,3,2,1\n"
-    )
+    path = shell.write("loans_more.csv", LOANS)
     assert shell.run("load", path).code == 0
     asked = shell.run("status")
     assert asked.code == 0
     assert "loans_more.csv" in asked.out
     assert "entity_2023_01.csv" in asked.out
+
+
+def test_exports_that_cannot_be_written_do_not_end_the_watcher(
+    tmp_path: Path, database: str
+) -> None:
+    shell = command_line.at(tmp_path, database)
+    shell.run("sample")
+    not_a_folder = shell.write("exports.txt", "in the way")
+    with shell.start("run", EXPORTS_DIR=str(not_a_folder), LOG_JSON="true") as running:
+        try:
+            shown = read_until(running, "stop with Ctrl-C")
+            shell.write("imports/loans_more.csv", LOANS)
+            read_until(running, '"event": "load finished"')
+        finally:
+            running.send_signal(signal.SIGINT)
+            rest, errors = running.communicate(timeout=60)
+    assert (running.returncode, errors) == (0, "")
+    assert '"event": "refresh or export has to wait"' in shown
+    assert "set EXPORTS_DIR to another one" in shown
+    check_the_overview(shown)
+    assert "stopped" in rest
+
+
+def test_an_imports_folder_that_cannot_be_made_is_one_clear_line(
+    tmp_path: Path, database: str
+) -> None:
+    shell = command_line.at(tmp_path, database)
+
+    for command in ("watch", "run"):
+        ended = shell.run(command, IMPORTS_DIR="/proc/absent/imports")
+
+        assert ended.code == 2
+        assert ended.err.startswith(
+            "Error: The imports folder /proc/absent/imports cannot be made: "
+        )
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_an_entry_that_is_never_loaded_does_not_hold_the_overview_up(
+    tmp_path: Path, database: str
+) -> None:
+    shell = command_line.at(tmp_path, database)
+    shell.run("sample")
+    (shell.imports / "loans_link.csv").symlink_to("elsewhere.csv")
+    (shell.imports / "loans" / "deeper").mkdir(parents=True)
+    began = time.monotonic()
+    with shell.start("run") as running:
+        try:
+            shown = read_until(running, "stop with Ctrl-C")
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=60)
+    assert time.monotonic() - began < FIRST_LINES_SECONDS
+    check_the_overview(shown)
