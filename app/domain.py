@@ -19,6 +19,7 @@ class Arrival:
 
     name: the file's name, printable (bytes that are not UTF-8 are backslash-escaped).
     folder: first folder below imports/, lower-cased; None for a file at the top.
+    feed: the feed it is known to belong to, where no folder says so.
     """
 
     path: Path
@@ -26,6 +27,7 @@ class Arrival:
     folder: str | None
     file_bytes: int
     discovered_at: datetime
+    feed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

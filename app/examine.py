@@ -56,9 +56,8 @@ def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -
     try:
         with disk_errors():
             reader = open_reader(opened, arrival.name)
-        route = router.route(
-            arrival.name, arrival.folder, reader.header, arrival.discovered_at, pipelines
-        )
+        feed = arrival.folder or arrival.feed
+        route = router.route(arrival.name, feed, reader.header, arrival.discovered_at, pipelines)
     except RetryableError:
         raise
     except Exception as fault:  # the load's end tells a fault of the file from one of ours

@@ -133,16 +133,17 @@ async def settle(
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
     async with connection.begin():
-        unfiled = await ledger.find_unfiled(connection, content.sha256, arrival.name)
+        unfiled = await ledger.find_unfiled(connection, arrival, content.sha256)
         if unfiled and not order.force:
             return unfiled, examined.fault if isinstance(examined.fault, FileError) else None
         if not (order.force or examined.fault):
             same = await ledger.find_same_content(connection, content)
             if same is not None:
                 return await ledger.record_duplicate(connection, arrival, content, of=same), None
-        load_id = await ledger.claim(connection, arrival, content)
+        load_id, attempts = await ledger.claim(connection, arrival, content)
     bind_contextvars(load_id=load_id)
-    log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes)
+    again = {"attempt": attempts} if attempts > 1 else {}
+    log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes, **again)
     return await attempt(connection, load_id, examined, tools, order)
 
 

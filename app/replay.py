@@ -52,9 +52,10 @@ async def find_kept(load_id: int, tools: Tools) -> tuple[Arrival, bool]:
     arrival = Arrival(
         path=Path(load.filed_path),
         name=load.file_name,
-        folder=load.pipeline,
+        folder=load.folder,
         file_bytes=kept.file_bytes,
         discovered_at=load.discovered_at,
+        feed=load.pipeline,
     )
     return arrival, load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED)
 

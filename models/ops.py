@@ -49,6 +49,7 @@ class Load(Base):
             postgresql_where=text("status = 'loaded'"),
         ),
         Index("ix_load_sha256", "sha256"),
+        Index("ix_load_file", "file_name", "folder", text("load_id DESC")),
         Index("ix_load_unfiled", "load_id", postgresql_where=text("filed_at IS NULL")),
         {"schema": OPS, "comment": "The ledger: one line per load, never deleted."},
     )
@@ -63,6 +64,10 @@ class Load(Base):
         Text, comment="What the file replaces, for entity its month YYYY-MM; else null"
     )
     file_name: Mapped[str] = mapped_column(Text, comment="Name of the file as it was dropped")
+    folder: Mapped[str | None] = mapped_column(
+        Text,
+        comment="Feed folder below imports/ the file was dropped into; null at the top",
+    )
     file_bytes: Mapped[int] = mapped_column(BigInteger, comment="Size as stored, in bytes")
     sha256: Mapped[str] = mapped_column(Text, comment="SHA-256 of the bytes as stored, in hex")
     discovered_at: Mapped[datetime] = mapped_column(INSTANT, comment="When the file was seen")

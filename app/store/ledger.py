@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Row, and_, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -75,6 +74,10 @@ def _same_place(content: Content) -> ColumnElement[bool]:
     return and_(ops.Load.pipeline == content.pipeline, ops.Load.scope == content.scope)
 
 
+def _same_file(arrival: Arrival) -> ColumnElement[bool]:
+    return and_(ops.Load.file_name == arrival.name, ops.Load.folder == arrival.folder)
+
+
 def as_load(row: Row[tuple[ops.Load]]) -> Load:
     """Gives a ledger row as a value."""
     fields = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
@@ -90,13 +93,13 @@ def as_load(row: Row[tuple[ops.Load]]) -> Load:
     )
 
 
-async def find_unfiled(connection: AsyncConnection, sha256: str, file_name: str) -> Load | None:
+async def find_unfiled(connection: AsyncConnection, arrival: Arrival, sha256: str) -> Load | None:
     """Finds an ended load of this very file whose file never left imports/ (a crash in between)."""
     ended = (
         select(ops.Load.__table__)
         .where(
             ops.Load.sha256 == sha256,
-            ops.Load.file_name == file_name,
+            _same_file(arrival),
             ops.Load.filed_at.is_(None),
             ops.Load.status != LoadStatus.RUNNING,
         )
@@ -119,8 +122,8 @@ async def find_same_content(connection: AsyncConnection, content: Content) -> in
     return row.load_id if row and row.sha256 == content.sha256 else None
 
 
-async def claim(connection: AsyncConnection, arrival: Arrival, content: Content) -> int:
-    """Writes the start of a load and returns its id.
+async def claim(connection: AsyncConnection, arrival: Arrival, content: Content) -> tuple[int, int]:
+    """Writes the start of a load and returns its id, and how often it was begun.
 
     A load of the same file that was broken off is taken up again under its own id, and one of
     what the file held before it was overwritten is ended. The caller holds the lane's lock, so
@@ -134,7 +137,7 @@ async def claim(connection: AsyncConnection, arrival: Arrival, content: Content)
             ops.Load.status == LoadStatus.RUNNING,
             ops.Load.filed_at.is_(None),
             ops.Load.sha256 == content.sha256,
-            ops.Load.file_name == arrival.name,
+            _same_file(arrival),
         )
         .order_by(ops.Load.load_id.desc())
         .limit(1)
@@ -149,16 +152,16 @@ async def claim(connection: AsyncConnection, arrival: Arrival, content: Content)
             worker=WORKER,
             error=None,
         )
-        .returning(ops.Load.load_id)
+        .returning(ops.Load.load_id, ops.Load.attempt)
     )
-    if (load_id := taken_up.scalar_one_or_none()) is not None:
-        return load_id
+    if begun := taken_up.one_or_none():
+        return begun.load_id, begun.attempt
     inserted = await connection.execute(
         insert(ops.Load)
         .values(**_description(arrival, content), status=LoadStatus.RUNNING)
         .returning(ops.Load.load_id)
     )
-    return inserted.scalar_one()
+    return inserted.scalar_one(), 1
 
 
 async def _end_overwritten(connection: AsyncConnection, arrival: Arrival, content: Content) -> None:
@@ -169,7 +172,7 @@ async def _end_overwritten(connection: AsyncConnection, arrival: Arrival, conten
             ops.Load.status == LoadStatus.RUNNING,
             ops.Load.filed_at.is_(None),
             ops.Load.sha256 != content.sha256,
-            ops.Load.file_name == arrival.name,
+            _same_file(arrival),
         )
         .values(
             status=LoadStatus.FAILED,
@@ -202,6 +205,7 @@ def _description(arrival: Arrival, content: Content) -> Mapping[str, object]:
         "pipeline": content.pipeline,
         "scope": content.scope,
         "file_name": arrival.name,
+        "folder": arrival.folder,
         "file_bytes": arrival.file_bytes,
         "sha256": content.sha256,
         "discovered_at": arrival.discovered_at,
@@ -233,7 +237,7 @@ async def record_filed(connection: AsyncConnection, load_id: int, filed_path: st
     await connection.execute(
         update(ops.Load)
         .where(ops.Load.load_id == load_id)
-        .values(filed_at=datetime.now(UTC), filed_path=filed_path)
+        .values(filed_at=func.clock_timestamp(), filed_path=filed_path)
     )
 
 
@@ -262,6 +266,7 @@ class Unsettled:
 
     load_id: int
     file_name: str
+    folder: str | None
     status: LoadStatus
     content: Content
 
@@ -271,15 +276,7 @@ async def find_unsettled(
 ) -> list[Unsettled]:
     """Gives the loads that a killed service may have left, by load_id; or the one asked for."""
     table = ops.Load
-    columns = (
-        table.load_id,
-        table.file_name,
-        table.status,
-        table.pipeline,
-        table.scope,
-        table.sha256,
-    )
-    unfiled = select(*columns).where(table.filed_at.is_(None)).order_by(table.load_id)
+    unfiled = select(table.__table__).where(table.filed_at.is_(None)).order_by(table.load_id)
     if load_id is not None:
         unfiled = unfiled.where(table.load_id == load_id)
     rows = await connection.execute(unfiled)
@@ -287,6 +284,7 @@ async def find_unsettled(
         Unsettled(
             row.load_id,
             row.file_name,
+            row.folder,
             LoadStatus(row.status),
             Content(row.pipeline, row.scope, row.sha256),
         )

@@ -43,6 +43,12 @@ def upgrade() -> None:
             "file_name", sa.Text(), nullable=False, comment="Name of the file as it was dropped"
         ),
         sa.Column(
+            "folder",
+            sa.Text(),
+            nullable=True,
+            comment="Feed folder below imports/ the file was dropped into; null at the top",
+        ),
+        sa.Column(
             "file_bytes", sa.BigInteger(), nullable=False, comment="Size as stored, in bytes"
         ),
         sa.Column(
@@ -168,6 +174,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("filed_at IS NULL"),
     )
     op.create_index("ix_load_sha256", "load", ["sha256"], unique=False, schema="ops")
+    op.create_index(
+        "ix_load_file",
+        "load",
+        ["file_name", "folder", sa.literal_column("load_id DESC")],
+        unique=False,
+        schema="ops",
+    )
     op.create_table(
         "refresh",
         sa.Column(
@@ -283,6 +296,7 @@ def downgrade() -> None:
     op.drop_table("touched_day", schema="ops")
     op.drop_index("ix_refresh_name", table_name="refresh", schema="ops")
     op.drop_table("refresh", schema="ops")
+    op.drop_index("ix_load_file", table_name="load", schema="ops")
     op.drop_index("ix_load_sha256", table_name="load", schema="ops")
     op.drop_index(
         "ix_load_unfiled",

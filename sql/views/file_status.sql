@@ -1,8 +1,8 @@
 -- What happened to each file, in words.
--- Grain: file name as dropped, with its latest load. Parameters: none.
+-- Grain: folder and file name as dropped, with its latest load. Parameters: none.
 -- Run by: migrate, when this text changed.
 CREATE OR REPLACE VIEW ops.file_status AS
-SELECT DISTINCT ON (file_name)
+SELECT DISTINCT ON (file_name, folder)
     file_name,
     pipeline,
     scope,
@@ -45,7 +45,14 @@ SELECT DISTINCT ON (file_name)
         ELSE concat(status, ': ', coalesce(error, 'no reason was recorded'))
     END AS what_happened,
     load_id,
-    count(*) OVER (PARTITION BY file_name) AS loads,
+    -- Ordered as the whole view is, so that one pass over the index serves both.
+    count(*) OVER (
+        PARTITION BY
+            file_name,
+            folder
+        ORDER BY load_id DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    ) AS loads,
     file_bytes,
     discovered_at,
     finished_at,
@@ -56,14 +63,16 @@ SELECT DISTINCT ON (file_name)
     rows_unchanged,
     rows_deleted,
     rows_rejected,
-    rows_duplicate
+    rows_duplicate,
+    folder
 FROM ops.load
 ORDER BY
     file_name,
+    folder,
     load_id DESC;
 
 COMMENT ON VIEW ops.file_status IS
-'What happened to my file? One line per file name, with its latest load.';
+'What happened to my file? One line per folder and file name, with its latest load.';
 COMMENT ON COLUMN ops.file_status.file_name IS 'Name of the file as it was dropped';
 COMMENT ON COLUMN ops.file_status.pipeline IS
 'The feed''s pipeline; null when the file fits none';
@@ -72,8 +81,8 @@ COMMENT ON COLUMN ops.file_status.scope IS
 COMMENT ON COLUMN ops.file_status.status IS
 'running, loaded, duplicate, quarantined or failed';
 COMMENT ON COLUMN ops.file_status.what_happened IS 'The outcome of the latest load, in words';
-COMMENT ON COLUMN ops.file_status.load_id IS 'The latest load of a file of this name';
-COMMENT ON COLUMN ops.file_status.loads IS 'Loads of files of this name so far';
+COMMENT ON COLUMN ops.file_status.load_id IS 'The latest load of a file of this name in this folder';
+COMMENT ON COLUMN ops.file_status.loads IS 'Loads of files of this name in this folder so far';
 COMMENT ON COLUMN ops.file_status.file_bytes IS 'Size as stored, in bytes';
 COMMENT ON COLUMN ops.file_status.discovered_at IS 'When the file was seen';
 COMMENT ON COLUMN ops.file_status.finished_at IS 'When the load ended; null while running';
@@ -89,3 +98,5 @@ COMMENT ON COLUMN ops.file_status.rows_deleted IS
 COMMENT ON COLUMN ops.file_status.rows_rejected IS 'Rows not loaded because they break a rule';
 COMMENT ON COLUMN ops.file_status.rows_duplicate IS
 'Rows that stand again elsewhere in the file';
+COMMENT ON COLUMN ops.file_status.folder IS
+'Feed folder below imports/ the file was dropped into; null at the top';

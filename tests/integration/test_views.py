@@ -182,3 +182,32 @@ async def test_file_status_shows_the_latest_load_of_each_file_name(
     assert rows[1]["status"] == "loaded"
     assert rows[1]["filed_path"] == "archive/3_loans.csv"
     assert rows[1]["rows_inserted"] == 2
+
+
+async def test_file_status_keeps_files_of_one_name_in_two_folders_apart(
+    sql: asyncpg.Connection,
+) -> None:
+    loans = await enter_load(sql, file_name="data.csv", folder="loans")
+    titles = await enter_load(sql, file_name="data.csv", folder="job_titles")
+    await enter_load(sql, file_name="data.csv")
+    top = await enter_load(sql, file_name="data.csv")
+
+    rows = await sql.fetch("SELECT folder, load_id, loads FROM ops.file_status ORDER BY load_id")
+
+    assert [tuple(row) for row in rows] == [
+        ("loans", loans, 1),
+        ("job_titles", titles, 1),
+        (None, top, 2),
+    ]
+
+
+async def test_file_status_is_read_in_the_order_of_an_index(sql: asyncpg.Connection) -> None:
+    await sql.execute(
+        "SET enable_sort = off; SET enable_seqscan = off; SET enable_incremental_sort = off"
+    )
+
+    plan = await sql.fetch("EXPLAIN SELECT * FROM ops.file_status")
+
+    lines = [line for (line,) in plan]
+    assert any("Index Scan using ix_load_file" in line for line in lines)
+    assert not any("Sort" in line for line in lines)
