@@ -157,13 +157,14 @@ async def _replace(month: Month, tally: Tally) -> bool:
         async with month.connection.begin_nested() as attempt:
             if tally.keys_differ:
                 await month.run("key")
+            usual = await month.connection.execute(text("SELECT current_setting('lock_timeout')"))
             await _set(month, lock_timeout=REPLACE_LOCK_TIMEOUT)
             await month.run("withdraw")
             if await _is_watched(month):
                 await attempt.rollback()
                 return False
             await month.run("promote")
-            await month.connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+            await _set(month, lock_timeout=usual.scalar_one())
     except DBAPIError as error:
         if isinstance(driver_error(error), GIVES_WAY):
             return False

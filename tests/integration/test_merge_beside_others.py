@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain import Facts, LoadCounts, Route
 from app.pipelines import entity
 from app.settings import Settings
+from app.store import ledger
 from app.store.scripts import Scripts, schema_names
 from app.store.warehouse import open_stage
 from tests.integration.months_files import Month, file_of, many, partitions, warehouse
@@ -133,6 +134,30 @@ async def test_a_load_still_copying_does_not_keep_another_month_from_its_replace
         await folder.load("entity_2023_01.csv", file_of(new))
     assert oid != await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
     assert await warehouse(folder) == new
+
+
+async def test_after_a_replacement_the_load_still_waits_for_locks_with_a_limit(
+    folder: Folder,
+) -> None:
+    old, new = many(100), {key: value + 1 for key, value in many(100).items()}
+    await folder.load("entity_2023_01.csv", file_of(old))
+    oid = await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
+    await folder.sql.execute(
+        """
+        CREATE TABLE seen (lock_timeout text);
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO seen VALUES (current_setting('lock_timeout'));
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER look AFTER UPDATE ON ops.load
+            FOR EACH ROW WHEN (new.status = 'loaded' AND old.status = 'running')
+            EXECUTE FUNCTION look();
+        """
+    )
+    await folder.load("entity_2023_01.csv", file_of(new))
+    assert oid != await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
+    assert await folder.rows("SELECT lock_timeout FROM seen") == [(ledger.LOCK_WAIT,)]
 
 
 async def test_readers_see_whole_months_only(folder: Folder, reader: asyncpg.Connection) -> None:
