@@ -10,6 +10,9 @@ from app.domain import Column, Facts, Pipeline, Route
 from app.errors import FileError
 
 AS_OF = re.escape("{as_of}")
+# What a message shows of a header that fits no feed.
+SHOWN_COLUMNS = 30
+SHOWN_CHARACTERS = 80
 
 
 def normalised(name: str) -> str:
@@ -170,10 +173,18 @@ def route(
     return Route(pipeline, facts, names)
 
 
+def shown_header(header: Sequence[str]) -> str:
+    """Writes the header of a file for messages, however wide it and its names are."""
+    names = [
+        repr(name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}...")
+        for name in header[:SHOWN_COLUMNS]
+    ]
+    return ", ".join(names) + (", ..." if len(header) > SHOWN_COLUMNS else "")
+
+
 def _no_single_match(
     header: Sequence[str], pipelines: Sequence[Pipeline], *, several: bool
 ) -> FileError:
-    shown = ", ".join(map(repr, header[:30])) + (", ..." if len(header) > 30 else "")
     if several:
         return FileError(
             found=f"a file that fits several feeds: {', '.join(p.name for p in pipelines)}",
@@ -181,7 +192,7 @@ def _no_single_match(
             remedy="put the file into the feed's own folder, imports/<feed>/",
         )
     return FileError(
-        found=f"the header {shown}",
+        found=f"the header {shown_header(header)}",
         expected=f"the columns of {'; or of '.join(expected_columns(p) for p in pipelines)}",
         remedy="correct the header, or put the file into the folder of the feed it belongs to",
         line_number=1,

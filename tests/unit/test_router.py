@@ -281,6 +281,11 @@ def test_a_very_wide_header_is_cut_in_the_message() -> None:
     assert "column 30" not in error.found
 
 
+def test_very_long_column_names_are_cut_in_the_message() -> None:
+    error = refusal("loans.csv", ("a" * 80, "b" * 81, "c" * 1_000_000))
+    assert error.found == f"the header '{'a' * 80}', '{'b' * 80}...', '{'c' * 80}...'"
+
+
 def test_the_message_says_what_was_found_expected_and_to_do() -> None:
     error = refusal("loans.csv", ("a", "b"))
     assert str(error) == (
