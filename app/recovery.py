@@ -89,13 +89,26 @@ async def settle_without_file(
 
 
 def find_kept(load: Unsettled, settings: Settings) -> Path | None:
-    """Finds where the load's file was moved to before the ledger could be told. Blocks."""
+    """Finds where the load's file was moved to before the ledger could be told. Blocks.
+
+    A kept file that cannot be read is passed over: it must not keep the service from its work.
+    """
     places: Iterable[Path] = (
         *settings.archive_folder.glob(f"*/*/*/{load.load_id}_*"),
         *settings.quarantine_folder.glob(f"{load.load_id}_*"),
     )
     for place in places:
-        with place.open("rb") as kept:
-            if hashlib.file_digest(kept, "sha256").hexdigest() == load.content.sha256:
-                return place
+        try:
+            with place.open("rb") as kept:
+                sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
+        except OSError as error:
+            log.warning(
+                "kept file cannot be read",
+                load_id=load.load_id,
+                path=printable_name(str(place)),
+                reason=error.strerror,
+            )
+            continue
+        if sha256 == load.content.sha256:
+            return place
     return None
