@@ -57,8 +57,12 @@ def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = No
     logging.basicConfig(
         handlers=handlers, level=logging.DEBUG if settings.debug_logs else usual, force=True
     )
-    for noisy in ("asyncio", "watchfiles", "alembic"):
+    # SQLAlchemy's own DEBUG lines hold rows.
+    for noisy in ("asyncio", "watchfiles", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Not the engine's `echo`, which would print to standard output, beside these handlers.
+    statements = logging.INFO if settings.echo_sql else logging.WARNING
+    logging.getLogger("sqlalchemy.engine").setLevel(statements)
 
 
 def trace_without_rows(exc_info: ExcInfo) -> str:

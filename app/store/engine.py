@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from traceback import walk_tb
 
 import asyncpg
 import sqlalchemy.exc
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.errors import ConfigError, DatabaseUnreachableError, RetryableError
+from app.errors import ConfigError, DatabaseUnreachableError, RetryableError, SluiceError
 from app.settings import Settings
 from app.store.scripts import schema_names
 
 CONNECT_SECONDS = 10
+# The server gives up a session, and with it the session's locks, when our machine or the network
+# has been gone for 30 + 3 * 10 seconds; otherwise that takes two hours.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 # Trouble that passes by itself while the connection lives on.
 PASSING = (
@@ -33,11 +41,7 @@ UNREACHABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ObjectNotInPrerequisiteStateError,  # ALTER DATABASE ... ALLOW_CONNECTIONS false
     asyncpg.InterfaceError,
-    ConnectionError,
-    TimeoutError,
-    OSError,
 )
 NOT_MIGRATED = (
     asyncpg.UndefinedTableError,
@@ -50,6 +54,24 @@ REFUSED = (
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
+)
+
+# The first that fits counts, as some errors are special cases of others.
+IN_OUR_WORDS = (
+    (asyncpg.ClientConfigurationError, ConfigError, "DATABASE_URL cannot work: {}"),
+    (REFUSED, ConfigError, "The database refuses: {}"),
+    (
+        NOT_MIGRATED,
+        ConfigError,
+        "The database's schema is not up to date ({}); run `python -m app migrate`, or set"
+        " STAGING_SCHEMA and DW_SCHEMA to the schemas it has",
+    ),
+    (
+        asyncpg.LockNotAvailableError,
+        RetryableError,
+        "Another session holds a lock that this needs; `SELECT * FROM pg_locks` shows whose ({})",
+    ),
+    (PASSING, RetryableError, "The database cannot do this now: {}"),
 )
 
 
@@ -76,12 +98,12 @@ async def connected_engine(database_url: str, settings: Settings) -> AsyncIterat
     """Gives an engine whose statements use the settings' schema names; disposes of it after."""
     engine = create_async_engine(
         engine_url(database_url),
-        echo=settings.echo_sql,
+        hide_parameters=True,
         pool_size=settings.workers + 2,
         max_overflow=2,
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "server_settings": {"application_name": "sluice"},
+            "server_settings": {"application_name": "sluice", **KEEPALIVES},
         },
         execution_options={"schema_translate_map": schema_names(settings)},
     )
@@ -111,33 +133,54 @@ def describe(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def raised_below(error: BaseException, *packages: str) -> str | None:
+    """Gives the innermost of the packages that the error came through, None where it is none."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    for module in reversed(modules):
+        for package in packages:
+            if f"{module}.".startswith(f"{package}."):
+                return package
+    return None
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the database does not answer, or takes no connections for now."""
+    if isinstance(error, OSError):
+        # Rows that are copied come from files: the innermost of the two tells whose trouble it is.
+        return raised_below(error, "asyncpg", "app") == "asyncpg"
+    if isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError):
+        # ALTER DATABASE ... ALLOW_CONNECTIONS false; after connecting it means many other things.
+        return raised_below(error, "asyncpg.connect_utils") is not None
+    # A value that asyncpg cannot encode is a fault of ours, although it calls it InterfaceError.
+    return isinstance(error, UNREACHABLE) and not isinstance(error, ValueError)
+
+
 @contextmanager
 def driver_errors() -> Iterator[None]:
-    """Turns trouble with the database into `RetryableError` or `ConfigError`.
+    """Turns trouble with the database or with a disk into `RetryableError` or `ConfigError`.
 
-    Errors that neither time nor settings can mend (a bug in our SQL) pass through unchanged.
+    Errors that neither time nor settings can mend (a bug in our SQL) pass through unchanged, and
+    so does what libraries call OSError although no system call failed.
     """
     try:
         yield
     except (sqlalchemy.exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
-        error = driver_error(e)
-        if isinstance(error, REFUSED):
-            raise ConfigError(f"The database refuses: {describe(error)}") from e
-        if isinstance(error, NOT_MIGRATED):
-            raise ConfigError(
-                f"The database's schema is not up to date ({describe(error)});"
-                " run `python -m app migrate`"
-            ) from e
-        if isinstance(error, asyncpg.LockNotAvailableError):
-            raise RetryableError(
-                "Another session holds a lock that this needs; `SELECT * FROM pg_locks` shows whose"
-                f" ({describe(error)})"
-            ) from e
-        # Before the others, as some of these are special cases of them.
-        if isinstance(error, PASSING):
-            raise RetryableError(f"The database cannot do this now: {describe(error)}") from e
-        if isinstance(error, UNREACHABLE):
-            raise DatabaseUnreachableError(
-                f"The database cannot be reached: {describe(error)}"
-            ) from e
-        raise
+        if (trouble := translated(driver_error(e))) is None:
+            raise
+        raise trouble from e
+
+
+def translated(error: BaseException) -> SluiceError | None:
+    """Gives the error in our own words; None for one that is a bug."""
+    for kinds, ours, words in IN_OUR_WORDS:
+        if isinstance(error, kinds):
+            return ours(words.format(describe(error)))
+    if is_unreachable(error):
+        return DatabaseUnreachableError(f"The database cannot be reached: {describe(error)}")
+    if isinstance(error, OSError) and error.errno is not None:
+        path = f"{error.filename}: " if error.filename else ""
+        return RetryableError(
+            f"The disk keeps this from working: {path}{error.strerror}. Make room on it, or see to"
+            " its rights."
+        )
+    return None

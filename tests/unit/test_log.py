@@ -26,6 +26,8 @@ def restored_logging() -> Iterator[None]:
     for handler in root.handlers:
         handler.close()
     root.handlers, root.level = handlers, level
+    for name in ("sqlalchemy", "sqlalchemy.engine"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
     clear_contextvars()
 
@@ -114,6 +116,21 @@ def test_details_are_told_only_where_asked_for(
     structlog.get_logger().info("load started")
 
     assert len(written(tmp_path)) == count
+
+
+@pytest.mark.parametrize("debug_logs", [False, True])
+@pytest.mark.parametrize(("echo_sql", "expected"), [(False, []), (True, ["SELECT 1"])])
+def test_statements_are_told_once_where_asked_for_and_rows_never(
+    debug_logs: bool, echo_sql: bool, expected: list[str], tmp_path: Path
+) -> None:
+    settings = settings_in(tmp_path, debug_logs=debug_logs, echo_sql=echo_sql, log_json=True)
+    log.set_up(settings, log_file="test.log")
+
+    logging.getLogger("sqlalchemy.engine.Engine").info("SELECT 1")
+    logging.getLogger("sqlalchemy.engine.Engine").debug("Row %r", (4711,))
+    logging.getLogger("sqlalchemy.pool.impl").debug("Connection checked out")
+
+    assert [json.loads(line)["event"] for line in written(tmp_path)] == expected
 
 
 def test_a_log_folder_that_cannot_be_written_to_is_a_wrong_setting(tmp_path: Path) -> None:
