@@ -67,10 +67,17 @@ def delete(loaded: LoadedFile) -> Outcome:
 
 
 def quarantine(loaded: LoadedFile, folder: Path, note: Note) -> Stored:
-    """Writes the note to `<load_id>_<name>.error.json`, then moves the file beside it."""
+    """Writes the note to `<load_id>_<name>.error.json`, then moves the file beside it.
+
+    A file that was written to meanwhile stays, and has no note.
+    """
     target = choose_target(loaded, folder, reserved_bytes=len(NOTE_ENDING))
-    write_note(loaded, target.with_name(target.name + NOTE_ENDING), note)
-    return store(loaded, target)
+    note_path = target.with_name(target.name + NOTE_ENDING)
+    write_note(loaded, note_path, note)
+    stored = store(loaded, target)
+    if not stored.path:
+        note_path.unlink(missing_ok=True)
+    return stored
 
 
 def store(loaded: LoadedFile, target: Path) -> Stored:

@@ -193,10 +193,21 @@ class LoadCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a file was refused, as the note beside it says: the parts of a FileError."""
+
+    found: str
+    expected: str
+    what_to_do: str
+    line_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """How one load ended.
 
     filed_path: where the file is kept now; None when it was deleted or is still in imports/.
+    fault: of a quarantined file.
     """
 
     load_id: int
@@ -206,3 +217,4 @@ class Load:
     counts: LoadCounts
     error: str | None = None
     filed_path: str | None = None
+    fault: Fault | None = None

@@ -14,7 +14,7 @@ from app import archive, claims, threads
 from app.archive import Note, Stored
 from app.claims import LoadedFile, Outcome
 from app.domain import Load, LoadStatus, Reject
-from app.errors import FileError, RetryableError
+from app.errors import RetryableError
 from app.examine import Examined
 from app.settings import Settings
 from app.store import ledger
@@ -28,14 +28,12 @@ async def file_away(
     examined: Examined,
     settings: Settings,
     *,
-    fault: FileError | None,
     keep_source: bool,
 ) -> Load:
     """Moves the file out of imports/ and notes where it is; only ever after the commit.
 
-    fault: why it was refused, for the note beside it. keep_source: leave the file where it is
-    and keep a copy. Raises RetryableError when the file cannot be moved now; the same call
-    later finishes it.
+    keep_source: leave the file where it is and keep a copy. Raises RetryableError when the file
+    cannot be moved now; the same call later finishes it.
     """
     loaded = LoadedFile(
         source=examined.arrival.path,
@@ -45,10 +43,12 @@ async def file_away(
         load_id=load.load_id,
         keep_source=keep_source,
     )
-    async with connection.begin():
-        rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
-    note = quarantine_note(load, examined.content.sha256, fault, rejects)
-    stored = await threads.run(move, loaded, load, note, settings)
+    note = None
+    if load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED):
+        async with connection.begin():
+            rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
+        note = quarantine_note(load, examined.content.sha256, rejects)
+    stored = await threads.run(move, loaded, note, settings)
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
     filed_path = str(stored.path.absolute()) if stored.path else None
@@ -57,10 +57,10 @@ async def file_away(
     return replace(load, filed_path=filed_path)
 
 
-def move(loaded: LoadedFile, load: Load, note: Note, settings: Settings) -> Stored:
-    """Archives, deletes or quarantines the file, as its load ended. Blocks."""
+def move(loaded: LoadedFile, note: Note | None, settings: Settings) -> Stored:
+    """Archives or deletes the file, or quarantines it with the note if there is one. Blocks."""
     try:
-        if load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED):
+        if note:
             return archive.quarantine(loaded, settings.quarantine_folder, note)
         if settings.on_success == "delete":
             return Stored(None, archive.delete(loaded))
@@ -71,11 +71,10 @@ def move(loaded: LoadedFile, load: Load, note: Note, settings: Settings) -> Stor
         raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
 
 
-def quarantine_note(
-    load: Load, sha256: str, fault: FileError | None, rejects: Sequence[Reject]
-) -> Note:
+def quarantine_note(load: Load, sha256: str, rejects: Sequence[Reject]) -> Note:
     """Says what is wrong with a file, for the note beside it."""
-    what_to_do = fault.remedy if fault else None
+    fault = load.fault
+    what_to_do = fault.what_to_do if fault else None
     if load.status is LoadStatus.FAILED:
         what_to_do = (
             f"look for load_id {load.load_id} in the logs and have the fault mended, then run"

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.contextvars import bind_contextvars
 
 from app import files, threads
-from app.domain import Arrival, Load, LoadCounts, LoadStatus, Pipeline
+from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
 from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
@@ -60,9 +60,6 @@ class Order:
 
 ORDINARY = Order()
 
-# How a load ended, and the fault of the file where that is why.
-Settled = tuple[Load, FileError | None]
-
 
 async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> Load:
     """Brings one complete file into the warehouse, exactly once, and files it away.
@@ -77,14 +74,9 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
         with driver_errors():
             async with in_lane(tools.engine, examined) as connection:
                 require_in_place(examined)
-                load, fault = await settle(connection, examined, tools, order)
+                load = await settle(connection, examined, tools, order)
                 load = await file_away(
-                    connection,
-                    load,
-                    examined,
-                    tools.settings,
-                    fault=fault,
-                    keep_source=order.keep_source,
+                    connection, load, examined, tools.settings, keep_source=order.keep_source
                 )
     report(load, time.monotonic() - began)
     return load
@@ -111,7 +103,10 @@ async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[Asyn
 
 
 async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
-    """Takes the lane as soon as it is free; says once that it waits."""
+    """Takes the lane as soon as it is free; says once that it waits.
+
+    Asks again and again, as a statement that waits would hold a snapshot all the while.
+    """
     until = time.monotonic() + LONGEST_LANE_WAIT_SECONDS
     seconds = FIRST_LANE_PAUSE_SECONDS
     while True:
@@ -129,17 +124,17 @@ async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
 
 async def settle(
     connection: AsyncConnection, examined: Examined, tools: Tools, order: Order
-) -> Settled:
+) -> Load:
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
     async with connection.begin():
         unfiled = await ledger.find_unfiled(connection, arrival, content.sha256)
         if unfiled and not order.force:
-            return unfiled, examined.fault if isinstance(examined.fault, FileError) else None
+            return unfiled
         if not (order.force or examined.fault):
             same = await ledger.find_same_content(connection, content)
             if same is not None:
-                return await ledger.record_duplicate(connection, arrival, content, of=same), None
+                return await ledger.record_duplicate(connection, arrival, content, of=same)
         load_id, attempts = await ledger.claim(connection, arrival, content)
     bind_contextvars(load_id=load_id)
     again = {"attempt": attempts} if attempts > 1 else {}
@@ -149,7 +144,7 @@ async def settle(
 
 async def attempt(
     connection: AsyncConnection, load_id: int, examined: Examined, tools: Tools, order: Order
-) -> Settled:
+) -> Load:
     """Runs a claimed load to its end; a fault of the file ends it too, and so does a bug of ours.
 
     Trouble that passes by itself leaves the load `running` in the ledger, to be taken up again.
@@ -157,19 +152,19 @@ async def attempt(
     with RejectSpool(load_id) as rejects:
         try:
             with changes_first(examined), driver_errors():
-                return await bring_in(connection, load_id, examined, rejects, tools, order), None
+                return await bring_in(connection, load_id, examined, rejects, tools, order)
         except FileChangedError as changed:
             await end_badly(connection, load_id, LoadStatus.FAILED, str(changed), file_stays=True)
             raise
         except FileError as fault:
             refused = LoadStatus.QUARANTINED
-            return await end_badly(connection, load_id, refused, str(fault), rejects), fault
+            return await end_badly(connection, load_id, refused, str(fault), rejects, fault)
         except SluiceError:
             raise
         except Exception as bug:
             log.exception("load failed")
             reason = f"Not the file's fault: {type(driver_error(bug)).__name__}: {describe(bug)}"
-            return await end_badly(connection, load_id, LoadStatus.FAILED, reason), None
+            return await end_badly(connection, load_id, LoadStatus.FAILED, reason)
 
 
 @contextmanager
@@ -223,6 +218,7 @@ async def end_badly(
     status: LoadStatus,
     reason: str,
     rejects: RejectSpool | None = None,
+    refused_for: FileError | None = None,
     *,
     file_stays: bool = False,
 ) -> Load:
@@ -235,10 +231,16 @@ async def end_badly(
         if rejects:
             await rejects.copy_into(connection)
             counts = LoadCounts(read=rejects.rows_seen, rejected=rejects.rows_seen)
-        load = await ledger.end(connection, load_id, status, counts, reason)
+        fault = parts_of(refused_for) if refused_for else None
+        load = await ledger.end(connection, load_id, status, counts, reason, fault)
         if file_stays:
             await ledger.record_filed(connection, load_id, None)
         return load
+
+
+def parts_of(error: FileError) -> Fault:
+    """Gives what the ledger keeps of an error, for the note beside the file."""
+    return Fault(error.found, error.expected, error.remedy, error.line_number)
 
 
 def report(load: Load, seconds: float) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import OPS, Base
@@ -88,6 +89,10 @@ class Load(Base):
     )
     rows_duplicate: Mapped[int] = count_column("Rows that stand again elsewhere in the file")
     error: Mapped[str | None] = mapped_column(Text, comment="What went wrong, for people")
+    fault: Mapped[dict[str, str | int | None] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="Parts of a quarantined file's error: found, expected, what_to_do, line_number",
+    )
     worker: Mapped[str | None] = mapped_column(Text, comment="host:pid that ran the load")
     attempt: Mapped[int] = mapped_column(
         Integer, server_default=text("1"), comment="How often this load was begun"

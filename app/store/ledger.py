@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, Row, and_, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain import Arrival, Load, LoadCounts, LoadStatus, Reject
+from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Reject
 from models import ops
 
 LOCK_WAIT = "3s"
@@ -44,13 +44,9 @@ def lock_key(lane: str) -> int:
 
 
 async def lock(connection: AsyncConnection, lane: str) -> bool:
-    """Takes the lane, unless another connection loads into it; held until `unlock` or disconnect.
-
-    Does not wait: a statement that waits holds a snapshot, for which months are replaced slowly.
-    """
-    taken = await connection.execute(
-        text("SELECT pg_try_advisory_lock(:key)"), {"key": lock_key(lane)}
-    )
+    """Takes the lane until `unlock` or disconnect, unless another connection has it."""
+    locking = text("SELECT pg_try_advisory_lock(:key)")
+    taken = await connection.execute(locking, {"key": lock_key(lane)})
     return bool(taken.scalar_one())
 
 
@@ -90,6 +86,7 @@ def as_load(row: Row[tuple[ops.Load]]) -> Load:
         counts=LoadCounts(**counts),
         error=fields["error"],
         filed_path=fields["filed_path"],
+        fault=Fault(**fields["fault"]) if fields["fault"] else None,
     )
 
 
@@ -220,13 +217,15 @@ async def end(
     status: LoadStatus,
     counts: LoadCounts,
     error: str | None = None,
+    fault: Fault | None = None,
 ) -> Load:
     """Writes how a running load ended."""
-    rows = {f"rows_{name}": count for name, count in asdict(counts).items()}
+    values: dict[str, object] = {f"rows_{name}": n for name, n in asdict(counts).items()}
+    values |= {"status": status, "error": error, "fault": asdict(fault) if fault else None}
     ended = await connection.execute(
         update(ops.Load)
         .where(ops.Load.load_id == load_id)
-        .values(status=status, finished_at=func.clock_timestamp(), error=error, **rows)
+        .values(finished_at=func.clock_timestamp(), **values)
         .returning(ops.Load.__table__)
     )
     return as_load(ended.one())
@@ -294,7 +293,6 @@ async def find_unsettled(
 
 async def try_lock(connection: AsyncConnection, lane: str) -> bool:
     """Takes the lane's lock until the transaction's end, unless another connection has it."""
-    taken = await connection.execute(
-        text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": lock_key(lane)}
-    )
+    locking = text("SELECT pg_try_advisory_xact_lock(:key)")
+    taken = await connection.execute(locking, {"key": lock_key(lane)})
     return bool(taken.scalar_one())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -125,6 +126,12 @@ def upgrade() -> None:
             comment="Rows that stand again elsewhere in the file",
         ),
         sa.Column("error", sa.Text(), nullable=True, comment="What went wrong, for people"),
+        sa.Column(
+            "fault",
+            postgresql.JSONB(none_as_null=True),
+            nullable=True,
+            comment="Parts of a quarantined file's error: found, expected, what_to_do, line_number",
+        ),
         sa.Column("worker", sa.Text(), nullable=True, comment="host:pid that ran the load"),
         sa.Column(
             "attempt",

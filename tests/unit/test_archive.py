@@ -481,6 +481,19 @@ def test_the_note_is_there_before_the_file_moves(
     assert seen == [{note}, {note}, {note, "12_x.csv"}]
 
 
+def test_a_file_that_was_written_to_meanwhile_has_no_note(
+    imports: Path, opened: Callable[..., LoadedFile]
+) -> None:
+    loaded = opened(drop(imports / "x.csv"))
+    with loaded.source.open("ab") as writer:
+        writer.write(b"3,4\n")
+
+    stored = archive.quarantine(loaded, imports / ".quarantine", NOTE)
+
+    assert stored == Stored(None, Outcome.CHANGED)
+    assert set(tree(imports)) == {"x.csv"}
+
+
 # Crashes
 
 

@@ -5,20 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import files, filing
-from app.archive import Note
 from app.claims import LoadedFile
-from app.domain import Load, LoadCounts, LoadStatus
 from app.errors import RetryableError
 from app.settings import Settings
-
-NOTE = Note(pipeline="loans", sha256="ab", at=datetime(2023, 5, 9, tzinfo=UTC), reason="x")
 
 
 @pytest.fixture
@@ -46,18 +41,17 @@ def test_a_file_that_could_not_be_moved_is_back_in_its_place_for_the_next_attemp
     source = tmp_path / "imports" / "loans.csv"
     source.write_bytes(b"a,b\n")
     settings = Settings(imports_dir=tmp_path / "imports", archive_dir=tmp_path / "archive")
-    load = Load(7, "loans", "loans.csv", LoadStatus.LOADED, LoadCounts())
     with files.open_file(source) as opened:
         identity = files.identity_of(opened.fileno())
         loaded = LoadedFile(source, opened, identity, "loans.csv", 7)
         with pytest.raises(RetryableError, match=r"loans\.csv cannot be moved: No space left"):
-            filing.move(loaded, load, NOTE, settings)
+            filing.move(loaded, None, settings)
 
         assert source.read_bytes() == b"a,b\n"
         assert not list((tmp_path / "imports" / ".moving").iterdir())
 
         failing_disk()
-        stored = filing.move(loaded, load, NOTE, settings)
+        stored = filing.move(loaded, None, settings)
     assert stored.path
     assert stored.path.read_bytes() == b"a,b\n"
     assert not source.exists()
