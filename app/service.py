@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import loader, recovery, router
 from app.domain import Arrival
-from app.errors import FileChangedError, FileError, SluiceError
+from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
 from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
@@ -20,7 +22,8 @@ from app.watcher import Watcher
 
 log = structlog.get_logger()
 
-QUEUED_ARRIVALS = 1000
+# Under 1 kB each. A flood of one feed below it keeps no other feed's file from being handed over.
+QUEUED_ARRIVALS = 100_000
 # Together with the end of a batch and the rollback this stays below the promised 10 seconds.
 GRACE_SECONDS = 6.0
 FIRST_WAIT_SECONDS = 0.5
@@ -37,6 +40,7 @@ class Service:
         self._watcher = Watcher(tools.settings)
         self._lanes = Lanes(QUEUED_ARRIVALS)
         self._busy: set[asyncio.Task[None]] = set()
+        self._troubles: dict[Path, Trouble] = {}
 
     async def run(self) -> None:
         """Watches and loads; returns when `stop` is set and the loads under way have ended.
@@ -90,31 +94,62 @@ class Service:
         while not self._stop.is_set():
             lane, arrival = await self._lanes.take()
             self._busy.add(task)
+            again_seconds = None
             try:
-                await self._load(arrival)
+                again_seconds = await self._load(arrival)
             finally:
                 self._busy.discard(task)
-                self._lanes.release(lane)
+                if again_seconds is None:
+                    self._lanes.release(lane)
+                else:
+                    self._lanes.put_back(lane, arrival, after_seconds=again_seconds)
 
-    async def _load(self, arrival: Arrival) -> None:
-        """Loads one arrival; nothing that goes wrong here ends the worker."""
+    async def _load(self, arrival: Arrival) -> float | None:
+        """Loads one arrival; nothing that goes wrong here ends the worker.
+
+        Gives after how many seconds the lane has to try the same arrival again, if at all.
+        """
         clear_contextvars()
         bind_contextvars(file=arrival.name)
         try:
-            await self._load_or_look_again(arrival)
+            return await self._load_or_put_off(arrival)
         except FileError as fault:
             log.error("file cannot be read", reason=str(fault))
         except Exception:
             log.exception("load crashed")
+        self._troubles.pop(arrival.path, None)
+        return None
 
-    async def _load_or_look_again(self, arrival: Arrival) -> None:
-        """Loads the file unless it changed; then the watcher looks at it again, if it is there."""
+    async def _load_or_put_off(self, arrival: Arrival) -> float | None:
+        """Loads the file, or has it tried again later, without a worker that waits.
+
+        A file that the disk does not give is put off alone. What the database refuses it would
+        refuse to the next file of the lane, too, and that one must not overtake; so the lane waits.
+        """
+        trouble = self._troubles.setdefault(arrival.path, Trouble())
         try:
-            await until_it_works(lambda: self._load_if_current(arrival), self._stop)
+            await until_reachable(lambda: self._load_if_current(arrival), self._stop, trouble)
+        except FileError:
+            raise
         except FileChangedError as changed:
             log.info("file changed while it was looked at", reason=str(changed))
             self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
             await until_it_works(lambda: recovery.close_books(self._tools), self._stop)
+        except SluiceError as error:
+            seconds = trouble.note(error)
+            if not isinstance(error.__cause__, OSError):
+                return seconds
+            self._watcher.forget(arrival.path, after_seconds=seconds)
+            self._forget_old_troubles()
+            return None
+        self._troubles.pop(arrival.path, None)
+        return None
+
+    def _forget_old_troubles(self) -> None:
+        """Drops what was kept of files that were put off and taken away since."""
+        gone = [path for path in self._troubles if not self._watcher.knows(path)]
+        for path in gone:
+            del self._troubles[path]
 
     async def _load_if_current(self, arrival: Arrival) -> None:
         """Loads the file; raises FileChangedError when it is not the one handed over any more.
@@ -126,29 +161,63 @@ class Service:
         await loader.load_file(arrival, self._tools)
 
 
-async def until_it_works(step: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+@dataclass(slots=True)
+class Trouble:
+    """What a step waits for, and how long until it is tried again: ever longer."""
+
+    reason: str = ""
+    seconds: float = FIRST_WAIT_SECONDS
+
+    def note(self, error: SluiceError) -> float:
+        """Says once what is waited for; gives the seconds to wait."""
+        if str(error) != self.reason:
+            self.reason = str(error)
+            log.warning("waiting", reason=self.reason)
+        seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
+        return seconds
+
+    def end(self) -> None:
+        """Says that it is over, if there was any."""
+        if self.reason:
+            log.info("works again")
+
+
+Step = Callable[[], Awaitable[object]]
+
+
+async def until_it_works(step: Step, stop: asyncio.Event) -> None:
     """Repeats a step, ever more slowly, while the database or the disk keeps it from working.
 
     Says once what it waits for, and once when it is over. Returns without success when `stop`
     is set. Raises FileError and FileChangedError, which waiting does not mend.
     """
-    waited_for, seconds = "", FIRST_WAIT_SECONDS
+    await repeat(step, stop, Trouble(), SluiceError)
+
+
+async def until_reachable(step: Step, stop: asyncio.Event, trouble: Trouble) -> None:
+    """The same, but only while the database cannot be reached; raises all other trouble.
+
+    trouble: what the step waited for before this call.
+    """
+    await repeat(step, stop, trouble, DatabaseUnreachableError)
+
+
+async def repeat(
+    step: Step, stop: asyncio.Event, trouble: Trouble, passing: type[SluiceError]
+) -> None:
+    """Repeats a step while it raises that kind of error, ever more slowly."""
     while not stop.is_set():
         try:
             await step()
         except (FileError, FileChangedError):
             raise
-        except SluiceError as trouble:
-            if str(trouble) != waited_for:
-                waited_for = str(trouble)
-                log.warning("waiting", reason=waited_for)
+        except passing as error:
+            seconds = trouble.note(error)
         else:
-            if waited_for:
-                log.info("works again")
+            trouble.end()
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
-        seconds = min(2 * seconds, LONGEST_WAIT_SECONDS)
 
 
 async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from app.completeness import Completeness
+from app.completeness import Completeness, State
 from app.folder import Candidate
 
 log = structlog.get_logger()
@@ -47,6 +47,9 @@ class Waits:
         """The clock's time of the next look that is due; None when nothing waits."""
         return min((wait.look_again for wait in self._waits.values()), default=None)
 
+    def __contains__(self, path: Path) -> bool:
+        return path in self._waits
+
     def paths(self) -> set[Path]:
         return set(self._waits)
 
@@ -70,15 +73,20 @@ class Waits:
             wait.delay_seconds = min(wait.delay_seconds * 2, LONGEST_RECHECK_SECONDS)
         else:
             wait.look_again = now + max(outcome.recheck_seconds, FIRST_RECHECK_SECONDS)
-        self._report_when_stale(candidate, wait, outcome.reason)
+        self._report_when_stale(candidate, wait, outcome)
 
     def drop(self, path: Path) -> None:
         self._waits.pop(path, None)
 
-    def _report_when_stale(self, candidate: Candidate, wait: Wait, reason: str) -> None:
-        """Warns once of a file that waits too long, counting what it waited before the start."""
-        unchanged_seconds = time.time() - candidate.identity.ctime_ns / 1e9
-        waited_seconds = max(self._clock() - wait.first_seen, unchanged_seconds)
+    def _report_when_stale(self, candidate: Candidate, wait: Wait, outcome: Completeness) -> None:
+        """Warns once of a file that waits too long, counting what it waited before the start.
+
+        Whether one that settles is still written to shows only from the first look on.
+        """
+        waited_seconds = self._clock() - wait.first_seen
+        if outcome.state is not State.SETTLING:
+            unchanged_seconds = time.time() - candidate.identity.ctime_ns / 1e9
+            waited_seconds = max(waited_seconds, unchanged_seconds)
         if wait.is_reported or waited_seconds < self._stale_seconds:
             return
         wait.is_reported = True
@@ -87,5 +95,5 @@ class Waits:
             file=candidate.name,
             folder=candidate.folder,
             seconds=round(waited_seconds, 1),
-            reason=reason,
+            reason=outcome.reason,
         )

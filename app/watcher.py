@@ -86,6 +86,10 @@ class Watcher:
         self._waits.retry(path, after_seconds)
         self._wake.set()
 
+    def knows(self, path: Path) -> bool:
+        """Whether the file was handed over and is still there, or is looked at again."""
+        return path in self._emitted or path in self._waits
+
     def is_current(self, path: Path) -> bool:
         """Whether the file still is what was handed over last, and not a newer version."""
         emitted, current = self._emitted.get(path), files.identity_at(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from tests.acceptance.conftest import Watch
 from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans, some_values
 from tests.acceptance.front_door import Daemon, Front, until
 
@@ -112,6 +113,52 @@ async def test_a_locked_table_is_waited_for_and_said_so_in_one_line(
     assert (waiting["level"], waiting["file"]) == ("warning", "loans.csv")
     await daemon.wait_for("works again")
     assert len(daemon.events_named("works again")) == 1
+
+
+async def test_loads_that_wait_keep_no_worker_and_their_feeds_stay_in_order(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch(WORKERS="1")
+    async with front.sql.transaction():
+        await front.sql.execute("LOCK TABLE warehouse.loans, staging.job_titles")
+        for number in (20, 21, 22):
+            front.drop(f"loans_{number}.csv", loans_csv(some_loans(number)))
+        front.drop("job_titles.csv", b"title,pdl_count,related\nbaker,3,bread\n")
+        await daemon.wait_for("waiting", count=2)
+        front.drop("entity_2023-01.csv", entity_csv(some_values(10)))
+        await daemon.wait_for("load finished")
+        assert sorted(front.waiting) == [
+            *("job_titles.csv", "loans_20.csv", "loans_21.csv", "loans_22.csv")
+        ]
+
+    loads = await front.filed(5)
+    assert {load["status"] for load in loads} == {"loaded"}
+    finished = [event["file"] for event in daemon.events_named("load finished")]
+    assert finished[0] == "entity_2023-01.csv"
+    assert [name for name in finished if name.startswith("loans")] == [
+        *("loans_20.csv", "loans_21.csv", "loans_22.csv")
+    ]
+    for phrase in ("waiting", "works again"):
+        files = sorted(event["file"] for event in daemon.events_named(phrase))
+        assert files == ["job_titles.csv", "loans_20.csv"]
+
+
+async def test_a_file_that_cannot_be_moved_away_is_tried_again_and_holds_up_no_other(
+    front: Front, watch: Watch
+) -> None:
+    daemon = await watch(WORKERS="1")
+    archive = front.settings.archive_folder
+    archive.write_text("in the way")
+    front.drop("loans_1.csv", loans_csv(some_loans(20)))
+    front.drop("loans_2.csv", loans_csv(some_loans(21)))
+    await daemon.wait_for("waiting", count=2)
+    archive.unlink()
+
+    assert await front.outcomes(2) == [("loans_1.csv", "loaded"), ("loans_2.csv", "loaded")]
+    await daemon.wait_for("works again", count=2)
+    for phrase in ("waiting", "works again"):
+        files = sorted(event["file"] for event in daemon.events_named(phrase))
+        assert files == ["loans_1.csv", "loans_2.csv"]
 
 
 async def test_a_commit_whose_answer_was_lost_is_found_in_the_ledger(

@@ -10,6 +10,7 @@ import pytest
 
 from app.domain import Arrival
 from app.lanes import Lanes
+from app.service import QUEUED_ARRIVALS
 
 SOON_SECONDS = 0.05
 LIMIT_SECONDS = 5.0
@@ -100,3 +101,46 @@ async def test_a_taker_that_gives_up_loses_no_arrival(capacity: int) -> None:
     await lanes.put("a", arrival("a1"))
 
     assert await take(lanes) == ("a", "a1")
+
+
+async def test_an_arrival_put_back_comes_again_before_the_others_and_not_at_once() -> None:
+    lanes = Lanes(10)
+    for lane, name in (("a", "a1"), ("a", "a2"), ("b", "b1")):
+        await lanes.put(lane, arrival(name))
+    _lane, first = await lanes.take()
+
+    lanes.put_back("a", first, after_seconds=4 * SOON_SECONDS)
+
+    assert await take(lanes) == ("b", "b1")
+    assert await takes_nothing(lanes)
+    assert await take(lanes) == ("a", "a1")
+    lanes.release("a")
+    assert await take(lanes) == ("a", "a2")
+
+
+async def test_an_arrival_put_back_makes_no_room_a_second_time() -> None:
+    lanes = Lanes(1)
+    await lanes.put("a", arrival("a1"))
+    _lane, first = await lanes.take()
+    await lanes.put("b", arrival("b1"))
+    lanes.put_back("a", first, after_seconds=0)
+    assert await take(lanes) == ("b", "b1")
+    assert await take(lanes) == ("a", "a1")
+    await lanes.put("c", arrival("c1"))
+
+    waiting = asyncio.create_task(lanes.put("d", arrival("d1")))
+
+    done, _ = await asyncio.wait([waiting], timeout=SOON_SECONDS)
+    assert not done
+    assert await take(lanes) == ("c", "c1")
+    await asyncio.wait_for(waiting, LIMIT_SECONDS)
+
+
+async def test_a_flood_of_one_lane_does_not_keep_another_lanes_arrival_out() -> None:
+    lanes = Lanes(QUEUED_ARRIVALS)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        for number in range(20_000):
+            await lanes.put("a", arrival(f"a{number}"))
+        await lanes.put("b", arrival("b1"))
+
+    assert [await take(lanes) for _ in range(2)] == [("a", "a0"), ("b", "b1")]

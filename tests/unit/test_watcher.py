@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -493,6 +494,33 @@ async def test_a_file_waiting_too_long_is_reported_once_with_its_reason(imports:
         "folder": None,
         "reason": "still open for writing",
     }
+
+
+async def test_an_old_file_that_only_has_to_settle_is_not_reported(imports: Path) -> None:
+    settings = Settings(imports_dir=imports, settle_seconds=0.02, stale_file_seconds=1.0)
+    old = drop(imports / "empty.csv", b"")
+    await until(lambda: time.time() - old.stat().st_ctime > 1.1)
+    with capture_logs() as logs:
+        async with watching(settings) as seen:
+            assert await seen.names(1) == ["empty.csv"]
+
+    assert warnings(logs, "file waits too long") == []
+
+
+async def test_a_file_that_never_settles_is_reported(imports: Path) -> None:
+    settings = Settings(imports_dir=imports, settle_seconds=NEVER, stale_file_seconds=0.1)
+    restless = drop(imports / "empty.csv", b"")
+    with capture_logs() as logs:
+        async with watching(settings):
+
+            def is_reported() -> bool:
+                restless.touch()
+                return bool(warnings(logs, "file waits too long"))
+
+            await until(is_reported)
+
+    (warning,) = warnings(logs, "file waits too long")
+    assert warning["reason"].startswith("settling: ")
 
 
 async def test_ten_thousand_files_arrive_once_each(imports: Path, settings: Settings) -> None:
