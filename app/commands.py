@@ -19,7 +19,7 @@ from app.domain import Arrival, Load, Reject
 from app.errors import ConfigError, FileChangedError, FileError
 from app.export import export
 from app.files import printable_name
-from app.folder import Waiting, has_loadable_files
+from app.folder import ImportsFolder, Waiting, has_loadable_files
 from app.loader import Order, load_file
 from app.refresh import DERIVED_TABLES, refresh
 from app.replay import replay
@@ -163,15 +163,19 @@ async def load_one(session: Session, path: Path, request: LoadRequest, progress:
     task = progress.add_task(arrival.name, total=arrival.file_bytes)
     order = Order(
         force=request.force,
-        keep_source=not is_inside(settings.imports_dir, path),
+        keep_source=not await threads.run(is_dropped, path, settings),
         on_progress=lambda bytes_read: progress.update(task, completed=bytes_read),
     )
     return await load_file(arrival, session.tools, order)
 
 
-def is_inside(folder: Path, path: Path) -> bool:
-    """Whether a path lies below a folder, links resolved."""
-    return path.resolve().is_relative_to(folder.resolve())
+def is_dropped(path: Path, settings: Settings) -> bool:
+    """Whether the service itself would take the file, links resolved: not one that is kept. Blocks.
+
+    What lies in the archive or the quarantine is the only copy of what an earlier load read.
+    """
+    folder = ImportsFolder(settings.imports_dir.resolve(), settings.archive_folder.resolve())
+    return folder.is_of_interest(path.resolve())
 
 
 def arrival_at(given: Path, pipeline: str | None, settings: Settings) -> Arrival:

@@ -59,6 +59,21 @@ def test_a_file_in_the_imports_folder_is_archived(shell: CommandLine) -> None:
     assert files_in(shell, ARCHIVED) == ["1_loans_a.csv"]
 
 
+def test_a_kept_file_that_is_loaded_again_stays_where_it_is(shell: CommandLine) -> None:
+    shell.run("load", shell.write("imports/loans_a.csv", GOOD))
+    shell.run("load", shell.write("imports/loans_bad.csv", BAD))
+    [archived] = shell.folder.glob(ARCHIVED)
+    quarantined = shell.imports / ".quarantine" / "2_loans_bad.csv"
+
+    good = shell.run("load", "--force", "--pipeline", "loans", archived)
+    bad = shell.run("load", "--force", "--pipeline", "loans", quarantined, MAX_REJECTED_RATIO="1")
+
+    assert (good.code, bad.code) == (0, 0)
+    assert archived.read_text() == GOOD
+    assert quarantined.read_text() == BAD
+    assert files_in(shell, ARCHIVED) == [*("1_loans_a.csv", "3_1_loans_a.csv", "4_2_loans_bad.csv")]
+
+
 def test_the_same_content_again_is_a_duplicate_unless_forced(shell: CommandLine) -> None:
     path = shell.write("loans_a.csv", GOOD)
     shell.run("load", path)
