@@ -18,6 +18,7 @@ from pathlib import Path
 from app import claims, completeness, files
 from app.claims import LoadedFile, Outcome
 from app.domain import Reject
+from app.errors import RetryableError
 
 NOTE_ENDING = ".error.json"
 LONGEST_NAME_BYTES = 255
@@ -128,7 +129,7 @@ def move_claim(claim: Path, loaded: LoadedFile, target: Path) -> bool:
 def save_content(loaded: LoadedFile, target: Path) -> bool:
     """Copies what was loaded, from the open descriptor; False when it was written to since.
 
-    The target appears whole, on disk, or not at all.
+    The target appears whole, on disk, or not at all. Raises RetryableError when stopped.
     """
     if holds_content(target, loaded):
         return True
@@ -138,6 +139,7 @@ def save_content(loaded: LoadedFile, target: Path) -> bool:
         copied = 0
         while sent := os.sendfile(copy.fileno(), source, copied, CHUNK_BYTES):
             copied += sent
+            go_on(loaded)
         os.fsync(copy.fileno())
     is_whole = copied == loaded.identity.file_bytes
     if not is_whole or claims.compare(loaded, files.identity_of(source)) is not Outcome.MOVED:
@@ -162,7 +164,14 @@ def holds_content(path: Path, loaded: LoadedFile) -> bool:
             if chunk != os.pread(loaded.opened.fileno(), len(chunk), position):
                 return False
             position += len(chunk)
+            go_on(loaded)
     return True
+
+
+def go_on(loaded: LoadedFile) -> None:
+    """Raises RetryableError when the service stops; a large file takes longer than it may."""
+    if loaded.stopped.is_set():
+        raise RetryableError(f"{loaded.name} was being copied when the service stopped")
 
 
 def choose_target(loaded: LoadedFile, folder: Path, reserved_bytes: int = 0) -> Path:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -42,6 +43,7 @@ class LoadedFile:
     opened: the descriptor it was read from, still open; its position is not used.
     identity: as it was when reading began. name: printable.
     keep_source: copy only, for files that were loaded from outside the imports folder.
+    stopped: once it is set, a copy under way is given up.
     """
 
     source: Path
@@ -50,6 +52,7 @@ class LoadedFile:
     name: str
     load_id: int
     keep_source: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
 
 
 def claim_source(loaded: LoadedFile, claim: Path) -> Outcome:

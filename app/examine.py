@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from app.errors import FileChangedError, RetryableError
 from app.files import Identity
 from app.readers import Reader, open_reader
 from app.store.ledger import Content
+
+CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +43,19 @@ class Examined:
         return self.reader, self.route
 
 
-def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -> Examined:
+def examine(
+    arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline], stopped: threading.Event
+) -> Examined:
     """Hashes the file, reads its header and finds its pipeline. Blocks.
 
     Raises FileChangedError when somebody has opened the file to write to it again, and
-    RetryableError when the disk does not give it.
+    RetryableError when the disk does not give it, or soon after `stopped` is set.
     """
     if completeness.has_writer(opened.fileno()):
         raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
     with disk_errors():
-        sha256 = hashlib.file_digest(cast("io.BufferedReader", opened), "sha256").hexdigest()
+        sha256 = hash_content(cast("io.BufferedReader", opened), stopped)
     opened.seek(0)
     unrouted = Examined(arrival, opened, identity, Content(None, None, sha256))
     try:
@@ -64,6 +69,20 @@ def examine(arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline]) -
         return replace(unrouted, fault=fault)
     content = Content(route.pipeline.name, route.facts.scope, sha256)
     return replace(unrouted, content=content, reader=reader, route=route)
+
+
+def hash_content(opened: io.BufferedIOBase | io.RawIOBase, stopped: threading.Event) -> str:
+    """Gives the SHA-256 of the bytes up to the end, in hex. Blocks.
+
+    Raises RetryableError soon after `stopped` is set; a large file takes longer than a stop may.
+    """
+    sha256 = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    while filled := opened.readinto(buffer):
+        if stopped.is_set():
+            raise RetryableError("The file was being hashed when the service stopped")
+        sha256.update(buffer[:filled])
+    return sha256.hexdigest()
 
 
 @contextmanager

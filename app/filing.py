@@ -48,7 +48,7 @@ async def file_away(
         async with connection.begin():
             rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
         note = quarantine_note(load, examined.content.sha256, rejects)
-    stored = await threads.run(move, loaded, note, settings)
+    stored = await threads.run_until(loaded.stopped, move, loaded, note, settings)
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
     filed_path = str(stored.path.absolute()) if stored.path else None
@@ -58,16 +58,21 @@ async def file_away(
 
 
 def move(loaded: LoadedFile, note: Note | None, settings: Settings) -> Stored:
-    """Archives or deletes the file, or quarantines it with the note if there is one. Blocks."""
+    """Archives or deletes the file, or quarantines it with the note if there is one. Blocks.
+
+    Raises RetryableError, with the file in its place again, when that cannot be done now.
+    """
     try:
         if note:
             return archive.quarantine(loaded, settings.quarantine_folder, note)
         if settings.on_success == "delete":
             return Stored(None, archive.delete(loaded))
         return archive.archive(loaded, settings.archive_folder, datetime.now(UTC))
-    except OSError as error:
+    except (OSError, RetryableError) as error:
         with suppress(OSError):  # where that fails too, the next start puts it back
             claims.release_claim(loaded)
+        if isinstance(error, RetryableError):
+            raise
         raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
 
 

@@ -7,6 +7,7 @@ one, and the same call again finishes or repeats the work.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
@@ -69,7 +70,10 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
     """
     began = time.monotonic()
     with files.open_file(arrival.path) as opened:
-        examined = await threads.run(examine, arrival, opened, tools.pipelines)
+        stopped = threading.Event()
+        examined = await threads.run_until(
+            stopped, examine, arrival, opened, tools.pipelines, stopped
+        )
         bind_contextvars(file=arrival.name, pipeline=examined.content.pipeline)
         with driver_errors():
             async with in_lane(tools.engine, examined) as connection:

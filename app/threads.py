@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
@@ -15,11 +16,19 @@ S = TypeVar("S")
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Gives the result of a blocking call; when cancelled, waits for the call to end first."""
+    return await run_until(threading.Event(), call, *args, **kwargs)
+
+
+async def run_until(
+    stopped: threading.Event, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """As `run`; when cancelled, `stopped` is set, for a call that looks at it to end soon."""
     work = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        stopped.set()
+        await _let_end([work])
         raise
 
 

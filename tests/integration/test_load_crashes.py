@@ -84,7 +84,7 @@ async def test_the_loader_says_so_when_a_disk_cannot_be_read(
     def fail(*_: Any) -> Any:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("hashlib.file_digest", fail)
+    monkeypatch.setattr("hashlib.sha256", fail)
 
     with pytest.raises(RetryableError, match="The file cannot be read: Input/output error"):
         await load_file(arrival, tools(engine, settings, loans.PIPELINE))

@@ -55,3 +55,28 @@ def test_a_file_that_could_not_be_moved_is_back_in_its_place_for_the_next_attemp
     assert stored.path
     assert stored.path.read_bytes() == b"a,b\n"
     assert not source.exists()
+
+
+def test_a_copy_is_given_up_when_the_service_stops_and_the_file_is_back_in_its_place(
+    tmp_path: Path, failing_disk: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imports").mkdir()
+    source = tmp_path / "imports" / "loans.csv"
+    source.write_bytes(b"a,b\n")
+    settings = Settings(imports_dir=tmp_path / "imports", archive_dir=tmp_path / "archive")
+    with files.open_file(source) as opened:
+        loaded = LoadedFile(source, opened, files.identity_of(opened.fileno()), "loans.csv", 7)
+        calls = []
+
+        def send_one_byte(*_: Any) -> int:
+            calls.append(1)
+            loaded.stopped.set()
+            return 1
+
+        monkeypatch.setattr(os, "sendfile", send_one_byte)
+        with pytest.raises(RetryableError, match="when the service stopped"):
+            filing.move(loaded, None, settings)
+
+    assert calls == [1]
+    assert source.read_bytes() == b"a,b\n"
+    assert not list((tmp_path / "archive").rglob("7_*"))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
 from app import threads
+from app.examine import hash_content
 
 LIMIT_SECONDS = 5.0
 
@@ -46,6 +50,37 @@ async def test_a_cancelled_call_waits_for_its_thread_and_is_cancelled_then() -> 
         await running
 
     assert work.has_ended
+
+
+class EndlessFile(io.RawIOBase):
+    """A disk that gives one byte after the other, for as long as somebody reads."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+
+    def readinto(self, buffer: Any) -> int:
+        self.began.set()
+        buffer[:1] = b"x"
+        return 1
+
+
+async def test_a_file_is_not_hashed_to_its_end_when_the_wait_for_it_is_cancelled() -> None:
+    endless, stopped = EndlessFile(), threading.Event()
+    hashing = asyncio.create_task(threads.run_until(stopped, hash_content, endless, stopped))
+    assert await asyncio.to_thread(endless.began.wait, LIMIT_SECONDS)
+
+    hashing.cancel()
+    async with asyncio.timeout(LIMIT_SECONDS):
+        with pytest.raises(asyncio.CancelledError):
+            await hashing
+
+
+def test_a_file_is_hashed_whole() -> None:
+    content = bytes(range(256)) * 3000
+
+    assert hash_content(io.BytesIO(content), threading.Event()) == (
+        hashlib.sha256(content).hexdigest()
+    )
 
 
 async def test_items_come_in_order_and_the_next_is_made_while_one_is_used() -> None:
