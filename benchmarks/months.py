@@ -38,7 +38,7 @@ def measure(stand: Stand, timer: Timer, rows: int) -> Iterator[Measured]:
         again.append(stand.drop(fresh))
         stand.execute("CHECKPOINT")
         resent.append(stand.drop(changed))
-    psql = f"psql -c {copy!r}"
+    psql = f'psql -c "{copy.replace(str(fresh), fresh.name)}"'
     yield Measured("1", f"a fresh month of {rows:,} rows", rows, ours, psql, peer, target=2.0)
     yield Measured("2", "the month again, 1.1 % different", rows, resent, psql, peer, target=1.4)
     yield Measured("3", "the same bytes again", rows, again, "row 1 of Sluice", ours, target=33.3)
