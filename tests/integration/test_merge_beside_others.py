@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import date
 
@@ -105,6 +106,50 @@ async def test_a_reader_who_only_looked_elsewhere_never_sees_an_empty_month(
         assert load.counts == LoadCounts(read=100, updated=100)
         assert await seen(reader) == old
     assert await seen(reader) == new
+
+
+async def test_a_reader_in_the_middle_of_a_statement_never_sees_an_empty_month(
+    folder: Folder, reader: asyncpg.Connection
+) -> None:
+    old, new = many(100), {key: value + 1 for key, value in many(100).items()}
+    await folder.load("entity_2023_01.csv", file_of(old))
+    await folder.sql.execute("SELECT pg_advisory_lock(1)")
+    async with reader.transaction(isolation="repeatable_read"), asyncio.TaskGroup() as tasks:
+        await reader.fetch("SELECT 1 FROM warehouse.loans")
+        working = tasks.create_task(reader.execute("SELECT pg_advisory_lock(1)"))
+        await until_someone_waits_for_a_lock(folder)
+        load = await folder.load("entity_2023_01.csv", file_of(new))
+        await folder.sql.execute("SELECT pg_advisory_unlock(1)")
+        await working
+        assert load.counts == LoadCounts(read=100, updated=100)
+        assert await seen(reader) == old
+    assert await seen(reader) == new
+
+
+async def until_someone_waits_for_a_lock(folder: Folder) -> None:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not await folder.sql.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event = 'advisory'"
+        ):
+            continue
+
+
+async def test_sessions_that_may_not_be_looked_into_count_as_readers_who_stay(
+    folder: Folder, reader: asyncpg.Connection
+) -> None:
+    role = f"loader_{uuid.uuid4().hex[:12]}"
+    question = str(Scripts(schema_names(folder.settings)).statement("merge/old_snapshots"))
+    assert await folder.sql.fetchval(question) is False
+    await folder.sql.execute(f"CREATE ROLE {role}")
+    try:
+        await reader.execute(f"SET ROLE {role}")
+        assert await reader.fetchval(question) is True
+        await folder.sql.execute(f"GRANT pg_read_all_stats TO {role}")
+        assert await reader.fetchval(question) is False
+    finally:
+        await reader.execute("RESET ROLE")
+        await folder.sql.execute(f"DROP ROLE {role}")
 
 
 async def test_a_fresh_month_does_not_wait_for_readers(
