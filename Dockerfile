@@ -42,6 +42,7 @@ COPY app app
 COPY models models
 COPY migrations migrations
 COPY sql sql
+COPY samples samples
 COPY docker docker
 # Modes are set here, as a clone may have come with any umask; cron reads only what root alone may write.
 RUN chmod -R u=rwX,go=rX . \

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app import completeness, files
 from app.completeness import Completeness, State
+from app.errors import ConfigError
 from app.files import Identity
 from app.settings import Settings
 
@@ -138,7 +139,7 @@ def waiting_files(settings: Settings) -> list[Waiting]:
     """The files in the imports folder and why each waits, oldest change first.
 
     One look is all a command that ends can take, so it says what the service waits for.
-    A missing folder holds no files; raises OSError when it cannot be listed.
+    A missing folder holds no files; raises ConfigError when it cannot be listed.
     """
     folder = ImportsFolder.of(settings)
     observer = completeness.Observer(settings.settle_seconds, time.monotonic)
@@ -146,6 +147,11 @@ def waiting_files(settings: Settings) -> list[Waiting]:
         candidates = folder.candidates()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise ConfigError(
+            f"The imports folder {folder.path} cannot be listed: {error.strerror}. Give the user"
+            " who runs this command read access, or set IMPORTS_DIR to another one."
+        ) from error
     reasons = [
         (each, each.refusal or waiting_reason(observer.look(each.path), settings.settle_seconds))
         for each in candidates
