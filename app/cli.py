@@ -1,6 +1,6 @@
 """The command line: commands, exit codes, and the only module that prints.
 
-Exit codes: 0 done, 1 data refused, 2 wrong usage or configuration, 3 no database.
+Exit codes: 0 done, 1 data refused or not done now, 2 wrong usage or configuration, 3 no database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.console import Console
 
 from app import commands, loader, log, tables
 from app.domain import Load, LoadStatus, Reject
-from app.errors import ConfigError, FileError, RetryableError, SluiceError
+from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError, SluiceError
 from app.folder import Waiting, waiting_files
 from app.samples import drop_samples
 from app.session import run_in_session
@@ -72,12 +72,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
         cli()
-    except FileError as error:
-        sys.exit(fail(error, REFUSED))
     except ConfigError as error:
         sys.exit(fail(error, MISUSED))
-    except RetryableError as error:
+    except DatabaseUnreachableError as error:
         sys.exit(fail(error, UNREACHABLE))
+    except (FileError, RetryableError) as error:
+        sys.exit(fail(error, REFUSED))
     except ReaderGoneError:
         pass
     finally:
@@ -294,6 +294,6 @@ def sample() -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Brings the database's schema to the newest revision, as `alembic upgrade head` does."""
+    """Brings the schema to the newest revision; with DEV=true, drops all tables and rows first."""
     revision = commands.migrate(settings_for())
     print(f"The schema is at revision {revision}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,3 +197,28 @@ def test_sample_writes_a_file_of_every_feed(shell: CommandLine) -> None:
     assert ended.out.split() == written
     for feed in ("entity", "job_titles", "loans"):
         assert any(feed in name for name in written)
+
+
+def test_a_file_that_cannot_be_moved_is_1_and_no_fault_of_the_database(shell: CommandLine) -> None:
+    shell.write("imports/loans.csv", "repayment_date,loans,defaults,liquidations\n2022-01-01,3,1,1")
+    shell.write("imports/.archive", "a file, where a folder has to be")
+
+    ended = shell.run("load", "imports/loans.csv")
+
+    assert ended.code == 1
+    assert ended.err.startswith("Error: loans.csv cannot be moved: ")
+    assert (shell.imports / "loans.csv").exists()
+
+
+def test_statements_are_shown_once_and_never_in_what_programs_read(shell: CommandLine) -> None:
+    ended = shell.run("status", "--json", ECHO_SQL="true")
+
+    assert (ended.code, json.loads(ended.out)["files"]) == (0, [])
+    assert ended.err.count("FROM ops.file_status") == 1
+
+
+def test_the_help_of_migrate_warns_of_dev(tmp_path: Path) -> None:
+    ended = command_line.at(tmp_path).run("migrate", "--help")
+
+    assert ended.code == 0
+    assert "with DEV=true, drops all tables and rows first" in " ".join(ended.out.split())
