@@ -32,6 +32,7 @@ class EncodedBatch:
     encoded: bytes
     rows_staged: int
     rejects: Sequence[Reject]
+    encoded_rejects: bytes
     bytes_read: int
     days: frozenset[date]
     first_id: int | None
@@ -45,9 +46,13 @@ def read_batches(reader: Reader, route: Route) -> Iterator[Batch]:
 
 
 def encode_batch(
-    batch: Batch, route: Route, contract: type[Contract], columns: Sequence[str]
+    batch: Batch,
+    route: Route,
+    contract: type[Contract],
+    columns: Sequence[str],
+    encode_rejects: Callable[[Sequence[Reject]], bytes],
 ) -> EncodedBatch:
-    """Checks a batch against the contract and encodes its good rows. Blocks."""
+    """Checks a batch against the contract and encodes its good and its bad rows. Blocks."""
     checked = contracts.check(batch, route, contract)
     frame = checked.frame.select(columns)
     first_id, last_id = _increasing_ids(frame, route.pipeline)
@@ -55,6 +60,7 @@ def encode_batch(
         encoded=encode_rows(frame),
         rows_staged=len(frame),
         rejects=checked.rejects,
+        encoded_rejects=encode_rejects(checked.rejects),
         bytes_read=batch.bytes_read,
         days=_days(frame, route.pipeline),
         first_id=first_id,
@@ -117,11 +123,12 @@ class Reading:
         """
 
         def encode(batch: Batch) -> EncodedBatch:
-            return encode_batch(batch, self._route, self.contract, columns)
+            return encode_batch(batch, self._route, self.contract, columns, self.rejects.encode)
 
         batches = threads.read_ahead(read_batches(self._reader, self._route))
         async with aclosing(threads.map_ahead(encode, batches)) as encoded:
             async for batch in encoded:
+                await self.rejects.add(batch.rejects, batch.encoded_rejects)
                 self._note(batch)
                 self._refuse_too_many_rows()
                 self._on_progress(batch.bytes_read)
@@ -130,7 +137,6 @@ class Reading:
         self._refuse_too_large_a_share()
 
     def _note(self, batch: EncodedBatch) -> None:
-        self.rejects.add(batch.rejects)
         self._rows_staged += batch.rows_staged
         self.rejects.rows_seen = self.tally.rows_read
         self._days |= batch.days

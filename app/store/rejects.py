@@ -10,6 +10,7 @@ from typing import Self
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import threads
 from app.domain import Reject
 from app.store import staging
 from models.base import OPS
@@ -44,12 +45,10 @@ class RejectSpool:
     ) -> None:
         self._encoded.close()
 
-    def add(self, rejects: Sequence[Reject]) -> None:
-        """Takes more rejects; blocks for the moment a write to disk takes."""
+    def encode(self, rejects: Sequence[Reject]) -> bytes:
+        """Gives rejects as COPY takes them; changes nothing here, so any thread may call it."""
         if not rejects:
-            return
-        self.count += len(rejects)
-        self.first.extend(rejects[: FIRST - len(self.first)])
+            return b""
         frame = pl.DataFrame(
             {
                 "load_id": pl.repeat(self._load_id, len(rejects), dtype=pl.Int64, eager=True),
@@ -59,7 +58,15 @@ class RejectSpool:
                 "raw": pl.Series([r.raw for r in rejects], dtype=pl.String),
             }
         )
-        self._encoded.write(staging.encode_rows(frame))
+        return staging.encode_rows(frame)
+
+    async def add(self, rejects: Sequence[Reject], encoded: bytes) -> None:
+        """Takes more rejects, with what `encode` gave for them."""
+        if not rejects:
+            return
+        await threads.run(self._encoded.write, encoded)
+        self.count += len(rejects)
+        self.first.extend(rejects[: FIRST - len(self.first)])
 
     async def copy_into(self, connection: AsyncConnection) -> None:
         """Copies all rejects into the ledger, inside the connection's transaction."""
