@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from traceback import walk_tb
+from typing import Any
 
 import asyncpg
 import sqlalchemy.exc
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import ConfigError, DatabaseUnreachableError, RetryableError, SluiceError
@@ -16,13 +18,21 @@ from app.settings import Settings
 from app.store.scripts import schema_names
 
 CONNECT_SECONDS = 10
-# The server gives up a session, and with it the session's locks, when our machine or the network
-# has been gone for 30 + 3 * 10 seconds; otherwise that takes two hours.
+# Both ends give a connection up when the other one has been gone for 30 + 3 * 10 seconds; else the
+# server keeps a dead session's locks for two hours, and a load waits for ever for a dead server.
 KEEPALIVES = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+SOCKET_KEEPALIVES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    # The same for what was sent and never acknowledged, of which keepalives know nothing.
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+)
 
 # Trouble that passes by itself while the connection lives on.
 PASSING = (
@@ -107,10 +117,20 @@ async def connected_engine(database_url: str, settings: Settings) -> AsyncIterat
         },
         execution_options={"schema_translate_map": schema_names(settings)},
     )
+    event.listen(engine.sync_engine, "connect", keep_alive)
     try:
         yield engine
     finally:
         await engine.dispose()
+
+
+def keep_alive(adapted: Any, _record: object) -> None:
+    """Lets the kernel ask now and then whether the server is still there."""
+    transport = adapted.driver_connection._transport  # noqa: SLF001 - asyncpg has no option for it
+    connected = transport.get_extra_info("socket")
+    if connected.family in (socket.AF_INET, socket.AF_INET6):
+        for option in SOCKET_KEEPALIVES:
+            connected.setsockopt(*option)
 
 
 def driver_connection(connection: AsyncConnection) -> asyncpg.Connection:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
 import sqlalchemy.exc
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.domain import Reject
 from app.errors import ConfigError, DatabaseUnreachableError, RetryableError
 from app.settings import Settings
 from app.store import rejects, staging
-from app.store.engine import connected_engine, driver_errors
+from app.store.engine import connected_engine, driver_errors, keep_alive
 from models.base import OPS
 
 
@@ -77,7 +79,7 @@ def test_trouble_with_a_disk_is_not_blamed_on_the_database(code: int) -> None:
     assert not isinstance(caught.value, DatabaseUnreachableError)
 
 
-def test_rejects_that_do_not_fit_on_the_disk_wait_for_room_on_it(
+async def test_rejects_that_do_not_fit_on_the_disk_wait_for_room_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rejects, "MEMORY_BYTES", 1)
@@ -89,7 +91,7 @@ def test_rejects_that_do_not_fit_on_the_disk_wait_for_room_on_it(
         driver_errors(),
         rejects.RejectSpool(1) as spool,
     ):
-        spool.add([Reject(1, "loans", "no number", "x" * 100)])
+        await spool.add([Reject(1, "loans", "no number", "x")], b"an encoded row")
 
     assert not isinstance(caught.value, DatabaseUnreachableError)
 
@@ -149,6 +151,21 @@ async def test_the_server_notices_within_a_minute_that_a_session_is_dead(
     )
     assert all(found.values())
     assert seconds <= 60
+
+
+async def test_we_notice_within_a_minute_that_the_server_is_gone(engine: AsyncEngine) -> None:
+    assert event.contains(engine.sync_engine, "connect", keep_alive)
+    with socket.socket() as connected:
+        transport = SimpleNamespace(get_extra_info={"socket": connected}.get)
+        keep_alive(SimpleNamespace(driver_connection=SimpleNamespace(_transport=transport)), None)
+
+        tcp = socket.IPPROTO_TCP
+        idle = connected.getsockopt(tcp, socket.TCP_KEEPIDLE)
+        interval = connected.getsockopt(tcp, socket.TCP_KEEPINTVL)
+        count = connected.getsockopt(tcp, socket.TCP_KEEPCNT)
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert idle + interval * count <= 60
+        assert 0 < connected.getsockopt(tcp, socket.TCP_USER_TIMEOUT) <= 60_000
 
 
 async def test_no_value_of_a_row_stands_in_an_error(engine: AsyncEngine) -> None:
