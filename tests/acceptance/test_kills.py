@@ -24,7 +24,7 @@ async def test_kills_at_any_moment_lose_nothing_and_load_nothing_twice(
     killed_during_a_load = 0
     for kill in range(KILLS):
         if kill % 4:
-            name, content, seconds = f"entity_2023-01_{kill}.csv", entity_csv(months[kill]), 0.4
+            name, content, seconds = f"{kill}_entity_2023-01.csv", entity_csv(months[kill]), 0.4
         else:
             name, content, seconds = f"loans_{kill}.csv", loans_csv(some_loans(1500, kill)), 0.1
         contents[name] = content
