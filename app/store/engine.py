@@ -52,6 +52,15 @@ UNREACHABLE = (
     asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # at times for a session that the server ended while it was idle
+)
+# What may reach us of trouble with the database; OSError is also what a disk's trouble is.
+DRIVER_ERRORS = (
+    sqlalchemy.exc.DBAPIError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
 )
 NOT_MIGRATED = (
     asyncpg.UndefinedTableError,
@@ -184,7 +193,7 @@ def driver_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (sqlalchemy.exc.DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
+    except DRIVER_ERRORS as e:
         if (trouble := translated(driver_error(e))) is None:
             raise
         raise trouble from e
