@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from app import service, threads
 from app.completeness import Observer, State
 from app.domain import Arrival, Load, Reject
-from app.errors import ConfigError, FileChangedError, FileError
+from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError
 from app.export import export
 from app.files import printable_name
 from app.folder import ImportsFolder, Waiting, has_loadable_files
@@ -48,7 +48,7 @@ SHOWN_VIEWS = (
 
 
 # How a file's load ended, or why it never began.
-End = Load | FileError | FileChangedError
+End = Load | FileError | RetryableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ async def load(
     """Loads files one after the other, with a progress bar at a terminal.
 
     show: told of each file's end as it comes; a file that is refused does not stop the others.
-    Raises ConfigError for a pipeline that does not exist.
+    Raises ConfigError for a pipeline that does not exist, DatabaseUnreachableError.
     """
     require_pipeline(session, request.pipeline)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
@@ -145,7 +145,9 @@ async def load(
         for path in request.files:
             try:
                 show(await load_one(session, path, request, progress))
-            except (FileError, FileChangedError) as refused:
+            except DatabaseUnreachableError:
+                raise
+            except (FileError, RetryableError) as refused:
                 show(refused)
 
 

@@ -39,7 +39,7 @@ PASSING = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory
     asyncpg.PostgresSystemError,  # the server's own disk
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.QueryCanceledError,
@@ -77,6 +77,11 @@ REFUSED = (
 
 # The first that fits counts, as some errors are special cases of others.
 IN_OUR_WORDS = (
+    (
+        asyncpg.TooManyConnectionsError,
+        DatabaseUnreachableError,
+        "The database cannot be reached: {}",
+    ),
     (asyncpg.ClientConfigurationError, ConfigError, "DATABASE_URL cannot work: {}"),
     (REFUSED, ConfigError, "The database refuses: {}"),
     (
