@@ -77,7 +77,7 @@ take_down() {
   exec 8>&- || true
   compose down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
   # exports/ and logs/ hold files of the app user, which the caller may not remove.
-  docker run --rm --user 0 --entrypoint rm -v "$work:/work" "$image" -rf /work/tree >/dev/null 2>&1 || true
+  docker run --rm --user 0 --entrypoint rm -v "$work:/mnt" "$image" -rf /mnt/tree >/dev/null 2>&1 || true
   docker image rm "$image" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit "$code"

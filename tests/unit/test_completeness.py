@@ -265,7 +265,7 @@ def test_without_a_list_of_mounts_the_file_has_to_stand_still(
 @pytest.mark.parametrize(
     ("folder", "file_system"),
     [
-        ("/work/imports", "ext4"),
+        ("/data/imports", "ext4"),
         ("/mnt/my share/imports", "virtiofs"),
         ("/mnt/my share/inner", "tmpfs"),
         ("/mnt/my shares", "ext4"),
