@@ -49,6 +49,8 @@ async def test_a_dropped_file_is_loaded_archived_and_recorded_in_full(
         "rows_read": 30,
         "rows_inserted": 30,
         "error": None,
+        "fault": None,
+        "folder": None,
         "worker": f"{socket.gethostname()}:{daemon.process.pid}",
         "attempt": 1,
         "filed_path": str(front.settings.archive_folder / archived),
