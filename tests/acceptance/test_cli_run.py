@@ -77,12 +77,12 @@ def check_the_overview(shown: str) -> None:
         ("entity_2023_01.csv", "entity", "loaded"),
         ("entity_2023_02.csv.gz", "entity", "loaded"),
         ("job_titles.csv", "job_titles", "loaded"),
-        ("loans_2023-05-31.csv", "loans", "loaded"),
+        ("loans_2024-05-31.csv", "loans", "loaded"),
     ]
     days = [
         row[0] for row in rows_of(shown, "warehouse.default_liquidation_rolling_avg, newest first")
     ]
-    assert days == ["2023-05-31", "2023-05-30", "2023-05-29", "2023-05-28", "2023-05-27"]
+    assert days == ["2024-05-31", "2024-05-30", "2024-05-29", "2024-05-28", "2024-05-27"]
     assert [row[:3] for row in rows_of(shown, "warehouse.entity_stats_daily, newest first")] == [
         ["2023", "2", str(day)] for day in (28, 27, 26, 25, 24)
     ]
