@@ -1,44 +1,43 @@
-"""Times, medians and ratios, as a table on the screen and in RESULTS.md."""
+"""Runs measured side by side, as a table on the screen and in RESULTS.md."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "RESULTS.md"
+# What RESULTS.md shows, row by row, so that a run of some rows leaves the others as they were.
+KEPT = FOLDER / "results.json"
+SHOWN = ("number", "work", "ours", "peer", "figure", "worst", "target", "day")
 LIBRARIES = ("polars", "asyncpg", "sqlalchemy", "pgpq", "pyarrow", "dataframely")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One row of the results: our seconds and the peer's, of runs that alternated.
+    """One line of the results: Sluice beside one peer, by medians of runs that alternated.
 
-    target: how many times faster than the peer we mean to be.
+    number: the row of the benchmarks' table, as "1" or "6 p99". work: what was done, on what.
+    ours, peer: the medians, with their unit. figure: the ratio or difference that the target is
+    about; worst: the same in the worst single run. command: the peer's, as people would type it.
     """
 
     number: str
     work: str
-    rows: int
-    ours: Sequence[float]
-    peer_command: str
-    peer: Sequence[float]
-    target: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster Sluice is, by medians."""
-        return median(self.peer) / median(self.ours)
-
-    @property
-    def worst_ratio(self) -> float:
-        """The smallest ratio of two runs that followed each other."""
-        return min(peer / ours for ours, peer in zip(self.ours, self.peer, strict=True))
+    ours: str
+    peer: str
+    figure: str
+    worst: str
+    target: str
+    is_met: bool
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,63 @@ class Timer:
 
     times: int
 
-    def repetitions(self) -> Iterator[int]:
+    def repetitions(self, what: str = "run") -> Iterator[int]:
         """Counts the repetitions, and says so on the screen."""
         for number in range(1, self.times + 1):
-            print(f"  run {number} of {self.times}", flush=True)
+            print(f"  {what} {number} of {self.times}", flush=True)
             yield number
+
+
+Benchmark = Callable[[Timer, bool], Iterator[Measured]]
+"""Measures some lines, given how often to repeat and whether at a tenth of the size."""
+
+
+def faster(
+    number: str,
+    work: str,
+    ours: Sequence[float],
+    command: str,
+    peer: Sequence[float],
+    target: float,
+) -> Measured:
+    """Compares seconds, run by run: the figure is how many times faster than the peer we are."""
+    figure = median(peer) / median(ours)
+    worst = min(theirs / own for own, theirs in zip(ours, peer, strict=True))
+    return Measured(
+        number,
+        work,
+        f"{median(ours):.3g} s",
+        f"{median(peer):.3g} s",
+        f"{figure:.2f} x",
+        f"{worst:.2f} x",
+        f"≥ {target:g} x",
+        figure >= target,
+        command,
+    )
+
+
+def at_most(
+    number: str,
+    work: str,
+    ours: Sequence[float],
+    command: str,
+    peer: Sequence[float],
+    target: float,
+) -> Measured:
+    """Compares seconds, run by run: the figure is how many times the peer's time we take."""
+    figure = median(ours) / median(peer)
+    worst = max(own / theirs for own, theirs in zip(ours, peer, strict=True))
+    return Measured(
+        number,
+        work,
+        f"{1000 * median(ours):.3g} ms",
+        f"{1000 * median(peer):.3g} ms",
+        f"{figure:.3g} x",
+        f"{worst:.3g} x",
+        f"≤ {target:g} x",
+        figure <= target,
+        command,
+    )
 
 
 def machine() -> str:
@@ -68,32 +119,46 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}, {versions}"
 
 
-def as_markdown(measured: Sequence[Measured]) -> str:
-    """Writes the results as a table."""
-    lines = [
-        "| # | work | Sluice, s | rows/s | peer, s | ratio | worst run | target |",
+def as_markdown(lines: Iterable[dict[str, str]]) -> str:
+    """Writes the results as a table, and the peers' commands below it."""
+    lines = list(lines)
+    table = [
+        "| # | work | Sluice | peer | figure | worst run | target | measured on |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(f"| {' | '.join(str(line[name]) for name in SHOWN)} |" for line in lines),
     ]
-    for each in measured:
-        seconds = median(each.ours)
-        lines.append(
-            f"| {each.number} | {each.work} | {seconds:.3f} | {each.rows / seconds:,.0f} |"
-            f" {median(each.peer):.3f} | {each.ratio:.2f} | {each.worst_ratio:.2f} |"
-            f" {each.target:g} |"
-        )
-    return "\n".join(lines)
+    peers = [f"- row {line['number']}: `{line['command']}`" for line in lines]
+    return "\n".join([*table, "", "The peers:", "", *peers])
+
+
+def _described(measured: Sequence[Measured]) -> list[dict[str, str]]:
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    return [
+        asdict(each)
+        | {"target": f"{each.target}, {'met' if each.is_met else 'missed'}", "day": day}
+        for each in measured
+    ]
+
+
+def _order(line: dict[str, str]) -> tuple[int, str]:
+    number = line["number"].split()[0]
+    return int(number), line["number"]
 
 
 def write_results(measured: Sequence[Measured], *, quick: bool) -> None:
-    """Prints the results; a full run is kept in RESULTS.md."""
-    table = as_markdown(measured)
-    peers = "\n".join(f"- row {each.number}: `{each.peer_command}`" for each in measured)
-    print(f"\n{table}\n\n{peers}\n")
+    """Prints the results; a full-sized run's take the place of the same rows' earlier ones."""
+    lines = _described(measured)
+    print(f"\n{as_markdown(lines)}\n")
     if quick:
         return
+    earlier = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    again = {line["number"].split()[0] for line in lines}
+    kept = [line for line in earlier if line["number"].split()[0] not in again]
+    lines = sorted([*kept, *lines], key=_order)
+    KEPT.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULTS.write_text(
-        f"# Benchmark results\n\n{datetime.now(UTC):%Y-%m-%d}, {machine()}; embedded PostgreSQL 18"
-        f" with fsync and synchronous_commit on. Medians; ratio is peer by Sluice.\n\n{table}\n\n"
-        f"The peers:\n\n{peers}\n",
+        f"# Benchmark results\n\n{machine()}; embedded PostgreSQL 18 with fsync and"
+        f" synchronous_commit on. `make bench` writes this table; each line was measured side by"
+        f" side in one run, alternating; medians.\n\n{as_markdown(lines)}\n",
         encoding="utf-8",
     )
