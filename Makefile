@@ -29,8 +29,18 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
 
+# What the benchmarks measure beside, in an environment of its own: its packages cannot disturb ours.
+benchmarks/.venv/.synced: benchmarks/Pipfile.lock | $(PIPENV)
+	PIPENV_PIPFILE=benchmarks/Pipfile $(PIPENV) --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" sync
+	touch $@
+
+# pgloader is a package of Debian; its lines are left out where it cannot be installed.
+.PHONY: pgloader
+pgloader:
+	@command -v pgloader >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y --no-install-recommends pgloader >/dev/null; } || echo "pgloader is not there, and only root can install it with apt-get"
+
 # Side by side with what people use instead; QUICK=1 does a tenth of the size, ROWS="1 6" some rows.
-bench: setup
+bench: setup benchmarks/.venv/.synced pgloader
 	QUICK="$(QUICK)" ROWS="$(ROWS)" $(BIN)/python -m benchmarks
 
 lint: setup
@@ -42,7 +52,10 @@ lint: setup
 # Pins every package with its hashes, and keeps index addresses out of the lock.
 lock: | $(PIPENV)
 	$(PIPENV) lock --dev
-	$(PYTHON) -c "import json, pathlib; p = pathlib.Path('Pipfile.lock'); lock = json.loads(p.read_text()); lock['_meta']['sources'] = []; [entry.pop('index', None) for section in ('default', 'develop') for entry in lock[section].values()]; p.write_text(json.dumps(lock, indent=4) + '\n')"
+	PIPENV_PIPFILE=benchmarks/Pipfile $(PIPENV) lock
+	for path in Pipfile.lock benchmarks/Pipfile.lock; do \
+	    $(PYTHON) -c "import json, pathlib, sys; p = pathlib.Path(sys.argv[1]); lock = json.loads(p.read_text()); lock['_meta']['sources'] = []; [entry.pop('index', None) for section in ('default', 'develop') for entry in lock[section].values()]; p.write_text(json.dumps(lock, indent=4) + '\n')" $$path || exit 1; \
+	done
 
 clean:
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv benchmarks/.venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
