@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import asyncpg
 
@@ -26,6 +26,7 @@ from app.store import embedded, server_launch
 PROJECT = Path(__file__).parents[1]
 LONGEST_LOAD_SECONDS = 300
 LOOK_SECONDS = 0.002
+START_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Stand:
     def imports(self) -> Path:
         return self.folder / "imports"
 
+    @property
+    def exports(self) -> Path:
+        return self.folder / "exports"
+
     def execute(self, *statements: str) -> None:
         """Runs statements one by one, each in its own transaction."""
 
@@ -50,6 +55,17 @@ class Stand:
 
         asyncio.run(run())
 
+    def value(self, query: str) -> Any:
+        """Gives the first value that a query finds."""
+
+        async def fetch() -> Any:
+            connection = await asyncpg.connect(self.url)
+            value = await connection.fetchval(query)
+            await connection.close()
+            return value
+
+        return asyncio.run(fetch())
+
     def psql(self, command: str) -> float:
         """Runs one psql command and gives its seconds, the start of psql included."""
         began = time.perf_counter()
@@ -57,6 +73,16 @@ class Stand:
             [server_launch.programs() / "psql", self.url, "-qX", "-c", command], check=True
         )
         return time.perf_counter() - began
+
+    def app(self, *words: str) -> tuple[float, str]:
+        """Runs `python -m app ...`; gives its seconds, Python's start included, and its log."""
+        command = [sys.executable, "-m", "app", *words]
+        environment = environment_of(self.folder, self.url, LOG_JSON="true")
+        began = time.perf_counter()
+        ended = subprocess.run(
+            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return time.perf_counter() - began, ended.stdout
 
     def drop(self, path: Path) -> float:
         """Renames a copy of the file into imports/; gives the seconds until it is in the ledger.
@@ -87,46 +113,56 @@ class Stand:
 
 
 @contextmanager
-def stand() -> Iterator[Stand]:
-    """Gives a stand in a temporary folder; everything is stopped and removed afterwards."""
+def stand(**settings: str) -> Iterator[Stand]:
+    """Gives a stand whose service has these settings; all is stopped and removed afterwards."""
+    with server() as ready, service(ready.folder, ready.url, **settings):
+        yield ready
+
+
+@contextmanager
+def server() -> Iterator[Stand]:
+    """Gives a server and empty folders, in a temporary folder, without a service."""
     folder = Path(mkdtemp(prefix="sluice-bench-"))
     try:
         with embedded.start(folder / "postgres") as server:
             (folder / "imports").mkdir()
-            with service(folder, server.url):
-                yield Stand(folder, server.url)
+            yield Stand(folder, server.url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def service(folder: Path, url: str) -> Iterator[None]:
-    """Runs `python -m app watch` on the folder until the end of the block."""
-    environment = {**os.environ, "DATABASE_URL": url}
-    for name in ("imports", "exports", "logs"):
-        environment[f"{name.upper()}_DIR"] = str(folder / name)
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "watch"],
-        cwd=PROJECT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as daemon:
+def service(folder: Path, url: str, **settings: str) -> Iterator[int]:
+    """Runs `python -m app watch` on the folder until the end of the block; gives its process id."""
+    # Into a file: a pipe that nobody empties would stop the service when it is full.
+    output = folder / "service.log"
+    with (
+        output.open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "app", "watch"],
+            cwd=PROJECT,
+            env=environment_of(folder, url, **settings),
+            stdout=log,
+        ) as daemon,
+    ):
         try:
-            wait_until_watching(daemon)
-            yield
+            wait_until_watching(daemon, output)
+            yield daemon.pid
         finally:
             daemon.send_signal(signal.SIGTERM)
-            daemon.communicate(timeout=30)
+            daemon.wait(timeout=30)
 
 
-def wait_until_watching(daemon: subprocess.Popen[str]) -> None:
-    """Reads the daemon's log up to the line that says it watches."""
-    assert daemon.stdout
-    while select.select([daemon.stdout], [], [], 60)[0]:
-        line = daemon.stdout.readline()
-        if "watching" in line:
-            return
-        if not line:
-            break
-    raise RuntimeError("the service did not start")
+def environment_of(folder: Path, url: str, **settings: str) -> dict[str, str]:
+    """Gives the settings of a command that works on the folder and the database."""
+    folders = {f"{name.upper()}_DIR": str(folder / name) for name in ("imports", "exports", "logs")}
+    return {**os.environ, "DATABASE_URL": url, **folders, **settings}
+
+
+def wait_until_watching(daemon: subprocess.Popen[bytes], output: Path) -> None:
+    """Waits for the line in the daemon's log that says it watches."""
+    deadline = time.perf_counter() + START_SECONDS
+    while "watching" not in output.read_text(encoding="utf-8"):
+        if daemon.poll() is not None or time.perf_counter() > deadline:
+            raise RuntimeError(f"the service did not start: {output.read_text(encoding='utf-8')}")
+        time.sleep(LOOK_SECONDS)
