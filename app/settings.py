@@ -41,6 +41,8 @@ class Settings(BaseSettings):
         repr=False,
     )
     embedded_dir: Path = Path(".data/postgres")
+    source_database_url: str | None = Field(default=None, repr=False)
+    source_timeout_seconds: float = Field(default=600.0, gt=0, le=1_000_000)
     staging_schema: SchemaName = "staging"
     dw_schema: SchemaName = "warehouse"
 
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     echo_sql: bool = False
     log_json: bool = False
 
-    @field_validator("database_url")
+    @field_validator("database_url", "source_database_url")
     @classmethod
     def require_address(cls, given: str | None) -> str | None:
         """Refuses here what the driver would refuse later, in words of its own."""

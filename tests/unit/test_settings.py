@@ -12,7 +12,7 @@ from app.errors import ConfigError
 from app.settings import Settings, is_local, load_settings
 
 PROJECT = Path(__file__).parents[2]
-ELSEWHERE = {"SOURCE_DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"}
+ELSEWHERE = {"KAFKA_BOOTSTRAP_SERVERS"}
 CONTAINERS_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}
 URL = "postgresql://reader:hush@db.example:5432/lake"
 
@@ -37,6 +37,8 @@ def test_defaults_are_those_the_design_lists() -> None:
     assert found == {
         "database_url": None,
         "embedded_dir": Path(".data/postgres"),
+        "source_database_url": None,
+        "source_timeout_seconds": 600.0,
         "staging_schema": "staging",
         "dw_schema": "warehouse",
         "imports_dir": Path("imports"),

@@ -1,0 +1,1 @@
+"""Ways in for data that nobody drops as a file."""
