@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     embedded_dir: Path = Path(".data/postgres")
     source_database_url: str | None = Field(default=None, repr=False)
     source_timeout_seconds: float = Field(default=600.0, gt=0, le=1_000_000)
+    # Above it, values would not fit the source's column.
+    random_main_controller: int = Field(default=100, ge=1, le=50_000_000)
     staging_schema: SchemaName = "staging"
     dw_schema: SchemaName = "warehouse"
 

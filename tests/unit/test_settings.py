@@ -13,7 +13,7 @@ from app.settings import Settings, is_local, load_settings
 
 PROJECT = Path(__file__).parents[2]
 ELSEWHERE = {"KAFKA_BOOTSTRAP_SERVERS"}
-CONTAINERS_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}
+CONTAINERS_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "PULL_SCHEDULE"}
 URL = "postgresql://reader:hush@db.example:5432/lake"
 
 
@@ -39,6 +39,7 @@ def test_defaults_are_those_the_design_lists() -> None:
         "embedded_dir": Path(".data/postgres"),
         "source_database_url": None,
         "source_timeout_seconds": 600.0,
+        "random_main_controller": 100,
         "staging_schema": "staging",
         "dw_schema": "warehouse",
         "imports_dir": Path("imports"),
