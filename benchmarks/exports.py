@@ -1,0 +1,100 @@
+"""Rows 9 and 10: commands that find nothing new, and three years of exports in full."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from os import sync
+from pathlib import Path
+
+from benchmarks.refreshes import YEARS, facts_of, fill
+from benchmarks.results import Measured, Timer, at_most_more, faster
+from benchmarks.stand import Stand, stand
+
+# The exports are of days, however many rows these have.
+ROWS_A_MONTH = 20_000
+REPETITIONS = 10
+PEERS_PYTHON = Path(__file__).parent / ".venv" / "bin" / "python"
+PEER = Path(__file__).parent / "peers" / "export_tree.py"
+
+Numbers = tuple[list[str], list[list[Decimal]]]
+"""A file's header, and its rows."""
+
+
+def measure(timer: Timer, quick: bool) -> Iterator[Measured]:
+    """Measures the commands on three years of days, which are the same at any size."""
+    with stand(ON_SUCCESS="delete") as ready:
+        fill(ready, range(YEARS * 12), ROWS_A_MONTH // 10 if quick else ROWS_A_MONTH)
+        ready.app("refresh")
+        ready.app("export")
+        yield from nothing_new(ready, timer if quick else Timer(REPETITIONS))
+        yield in_full(ready, timer)
+
+
+def nothing_new(stand: Stand, timer: Timer) -> Iterator[Measured]:
+    """Compares both commands, as whole processes, with one that only prints its help."""
+    bare: list[float] = []
+    seconds: dict[str, list[float]] = {"refresh": [], "export": []}
+    for _ in timer.repetitions("nothing new"):
+        bare.append(stand.app("--help")[0])
+        for command, runs in seconds.items():
+            needed, log = stand.app(command)
+            facts = facts_of(command, log)
+            if facts.get("days_covered") or facts.get("written"):
+                raise RuntimeError(f"there was something new: {log}")
+            runs.append(needed)
+    for command, runs in seconds.items():
+        work = f"{command} with nothing new, the whole command"
+        yield at_most_more(f"9 {command}", work, runs, "python -m app --help", bare, 150)
+
+
+def in_full(stand: Stand, timer: Timer) -> Measured:
+    """Compares the export of everything into an empty folder, as a whole process."""
+    theirs = stand.folder / "pandas"
+    ours, peer = [], []
+    for _ in timer.repetitions("export in full"):
+        clear(stand.exports)
+        ours.append(stand.app("export", "--full")[0])
+        clear(theirs)
+        peer.append(seconds_of_peer(stand.url, theirs))
+        require_equal(numbers_in(stand.exports), numbers_in(theirs))
+    files = len(numbers_in(theirs))
+    work = f"export in full: {files:,} files of {YEARS} years, each on disk, the whole command"
+    command = f"python benchmarks/peers/{PEER.name} URL FOLDER  # pandas"
+    return faster("10", work, ours, command, peer, 3.0)
+
+
+def clear(folder: Path) -> None:
+    """Empties the folder; nothing of it is left for the disk to do."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    sync()
+
+
+def seconds_of_peer(url: str, folder: Path) -> float:
+    """Has pandas write the tree; gives the seconds of its whole process."""
+    began = time.perf_counter()
+    subprocess.run([PEERS_PYTHON, PEER, url, folder], check=True)
+    return time.perf_counter() - began
+
+
+def numbers_in(folder: Path) -> dict[str, Numbers]:
+    """Gives what the files of a tree say, by path; numbers as numbers."""
+    tree = {}
+    for path in folder.glob("year=*/**/*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        numbers = [[Decimal(field) for field in row] for row in rows]
+        tree[path.relative_to(folder).as_posix()] = (header, numbers)
+    return tree
+
+
+def require_equal(ours: dict[str, Numbers], theirs: dict[str, Numbers]) -> None:
+    """Raises RuntimeError when the trees differ, or are not those of three years."""
+    differing = [path for path in ours | theirs if ours.get(path) != theirs.get(path)]
+    if differing or len(ours) < YEARS * (365 + 12 + 1):
+        raise RuntimeError(f"{len(differing)} of {len(ours)} files differ: {differing[:3]}")
