@@ -1,4 +1,4 @@
-"""What every command needs before its own work: settings, a database, an engine, the tools."""
+"""What every command needs before its own work: settings, logs, a database, an engine, tools."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from app import log
 from app.loader import Tools
 from app.pipelines import all_pipelines
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.store import migrate
 from app.store.database import Database, open_database
 from app.store.engine import connected_engine, driver_errors
@@ -26,6 +27,13 @@ class Session:
 
     database: Database
     tools: Tools
+
+
+def settings_for(*, quiet: bool = True, log_file: str | None = None) -> Settings:
+    """Reads the settings and sets up the logs."""
+    settings = load_settings()
+    log.set_up(settings, quiet=quiet, log_file=log_file)
+    return settings
 
 
 @asynccontextmanager

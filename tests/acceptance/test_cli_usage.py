@@ -10,14 +10,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from typer.main import get_command
 
 from app.cli import cli
 from app.store import embedded
 from tests.acceptance import command_line
 from tests.acceptance.command_line import PROJECT, CommandLine
 
-COMMANDS = sorted(get_command(cli).commands)  # type: ignore[attr-defined]
+COMMANDS = sorted(cli.commands)
 NEEDS_TABLES = [
     ("status",),
     ("status", "--json"),
@@ -66,10 +65,11 @@ def test_every_command_has_help_that_says_what_it_gives(shell: CommandLine) -> N
     overview = shell.run("--help", COLUMNS="200").out
 
     for name in COMMANDS:
-        first_line = (get_command(cli).commands[name].help or "").splitlines()[0]  # type: ignore[attr-defined]
+        command = cli.whole(name)
+        first_line = (command.help or "").splitlines()[0]
         assert first_line.endswith((".", ";")), name
         assert re.search(rf"│ {name} +{re.escape(first_line)}", overview), name
-        for option in get_command(cli).commands[name].params:  # type: ignore[attr-defined]
+        for option in command.params:
             assert getattr(option, "help", None), (name, option.name)
 
 

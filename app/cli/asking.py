@@ -1,0 +1,90 @@
+"""Commands that tell what happened: status, rejects."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from app import tables
+from app.cli.ending import reader_may_go
+from app.cli.screen import screen
+from app.commands import asking
+from app.domain import Reject
+from app.errors import SluiceError
+from app.folder import Waiting, waiting_files
+from app.session import run_in_session, settings_for
+from app.settings import Settings
+
+group = typer.Typer()
+
+
+@group.command()
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """Shows what happened to each file, which ones wait and why, and how fresh the tables are."""
+    settings = settings_for()
+    waiting = waiting_files(settings)
+    if as_json:
+        print_status_json(settings, waiting)
+        return
+    if waiting:
+        screen.print(tables.waiting_table(waiting), "")
+    found = run_in_session(settings, asking.read_status)
+    screen.print(tables.files_table(found.files), "")
+    if len(found.files) == asking.SHOWN_FILES:
+        screen.print("Older ones: SELECT * FROM ops.file_status ORDER BY load_id DESC\n")
+    screen.print(tables.freshness_table(found.freshness))
+
+
+def print_status_json(settings: Settings, waiting: Sequence[Waiting]) -> None:
+    """Prints the status for programs; without a database, the waiting files and the error."""
+    content: dict[str, object] = {
+        "files": None,
+        "waiting": asking.waiting_as_json(waiting),
+        "derived_tables": None,
+    }
+    try:
+        found = run_in_session(settings, asking.read_status)
+        content |= {"files": found.files, "derived_tables": found.freshness}
+    except SluiceError as error:
+        content["error"] = str(error)
+        raise
+    finally:
+        with reader_may_go():
+            print(json.dumps(content, default=str, indent=2, ensure_ascii=False))
+
+
+@group.command()
+def rejects(
+    load_id: Annotated[int, typer.Argument(help="The load, as `status` shows it.")],
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for a spreadsheet.")] = False,
+) -> None:
+    """Lists the rows a load rejected: line, column, reason and the row as it stands."""
+    write_row = csv.writer(sys.stdout).writerow
+    columns = ("line_number", "column_name", "reason", "raw")
+
+    def begin() -> None:
+        if as_csv:
+            with reader_may_go():
+                write_row(columns)
+
+    def show(reject: Reject) -> None:
+        with reader_may_go():
+            if as_csv:
+                write_row([getattr(reject, column) for column in columns])
+            else:
+                print(tables.reject_text(reject))
+
+    settings = settings_for()
+    count = run_in_session(
+        settings, lambda session: asking.list_rejects(session, load_id, begin, show)
+    )
+    if not count and not as_csv:
+        print(f"Load {load_id} has no rejected rows.")

@@ -1,0 +1,37 @@
+"""How every command ends: its exit code, its error message, its output written out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DONE, REFUSED, MISUSED, UNREACHABLE = 0, 1, 2, 3
+
+
+class ReaderGoneError(Exception):
+    """Who reads our output, such as `head`, has seen enough."""
+
+
+@contextmanager
+def reader_may_go() -> Iterator[None]:
+    """Says apart a reader that is gone from other trouble with files and connections."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+
+
+def fail(error: Exception, code: int) -> int:
+    """Prints the error and gives its exit code back."""
+    print(f"Error: {error}", file=sys.stderr)
+    return code
+
+
+def flush_output() -> None:
+    """Writes out what is still buffered, if anybody is left to read it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
