@@ -51,6 +51,7 @@ class Batch:
 
     frame: `line_number` and `row_number` (Int64), then one String column per name asked for;
         an empty field is null. row_number counts the data rows from 1, rejected ones included.
+        Where types were asked for too, the columns of a batch may have these types instead.
     rejects: rows of the same stretch whose structure is broken; they are not in the frame.
     raw_texts: gives the original text of the frame's rows at the given positions.
     bytes_read: how far into the stored file reading has come, for progress.
@@ -131,6 +132,8 @@ class Pipeline:
         to the feed too and is called `<rest>_1`, `<rest>_2`, ...
     contract: gives the rules for a file, from what it says of itself.
     prepare: brings a frame of String columns into the contract's columns, before parsing.
+    prepares_text: whether prepare looks at text; without it, columns may come typed, which
+        is quicker.
     month_key: for feeds whose file is a month, the instant's column and the id's.
     looks_like: the file name as people write it, for messages.
     """
@@ -142,6 +145,7 @@ class Pipeline:
     contract: Callable[[Facts], type[Contract]]
     merge: Merge = Merge.SCRIPT
     prepare: Callable[[pl.DataFrame, Facts], pl.DataFrame] = unchanged
+    prepares_text: bool = True
     rest: str | None = None
     month_key: tuple[str, str] | None = None
 

@@ -11,6 +11,7 @@ DAY = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
 EXACT_DAY = rf"^{DAY}$"
 EXACT_INSTANT = rf"^{DAY} [0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]$"
 MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$"
+BARE_HOUR = rf"^{DAY}[T ][0-9]{{2}}$"  # Arrow, which reads the plain blocks, takes it too
 ODD_INSTANT = (
     rf"^(?P<day>{DAY})"
     r"(?:[T ](?P<minutes>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-5][0-9])?(?P<fraction>\.[0-9]+)?"
@@ -42,8 +43,8 @@ def _instant(text: pl.Expr) -> pl.Expr:
 
 
 def _odd_instant(text: pl.Expr) -> pl.Expr:
-    """Reads any fraction, minutes alone, a day alone, and offsets, which lead to UTC."""
-    part = text.str.extract_groups(ODD_INSTANT).struct
+    """Reads any fraction, minutes or hours alone, a day alone, and offsets, which lead to UTC."""
+    part = text.str.replace(BARE_HOUR, "${0}:00").str.extract_groups(ODD_INSTANT).struct
     local = pl.concat_str(
         part["day"],
         pl.lit(" "),

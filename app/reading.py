@@ -17,7 +17,7 @@ from app.examine import disk_errors
 from app.readers import Reader
 from app.settings import Settings
 from app.store.rejects import RejectSpool
-from app.store.staging import encode_rows
+from app.store.staging import Encoded, encode_rows
 
 Progress = Callable[[int], None]
 
@@ -29,7 +29,7 @@ class EncodedBatch:
     first_id, last_id: of a month's rows, when ids increase from row to row; else None.
     """
 
-    encoded: bytes
+    encoded: Encoded
     rows_staged: int
     rejects: Sequence[Reject]
     encoded_rejects: bytes
@@ -39,10 +39,12 @@ class EncodedBatch:
     last_id: int | None
 
 
-def read_batches(reader: Reader, route: Route) -> Iterator[Batch]:
+def read_batches(reader: Reader, route: Route, contract: type[Contract]) -> Iterator[Batch]:
     """Gives the file's batches as they stand. Blocks."""
+    columns = {} if route.pipeline.prepares_text else contract.columns()
+    types = {name: column.dtype for name, column in columns.items()}
     with disk_errors():
-        yield from reader.batches(route.names)
+        yield from reader.batches(route.names, types)
 
 
 def encode_batch(
@@ -115,7 +117,7 @@ class Reading:
             keys_differ=self._ids_increase,
         )
 
-    async def rows(self, columns: Sequence[str]) -> AsyncGenerator[bytes]:
+    async def rows(self, columns: Sequence[str]) -> AsyncGenerator[Encoded]:
         """Gives the encoded rows, batch by batch, with their columns in this order.
 
         Raises FileError when the file cannot be read on, or when more rows are rejected than
@@ -125,7 +127,7 @@ class Reading:
         def encode(batch: Batch) -> EncodedBatch:
             return encode_batch(batch, self._route, self.contract, columns, self.rejects.encode)
 
-        batches = threads.read_ahead(read_batches(self._reader, self._route))
+        batches = threads.read_ahead(read_batches(self._reader, self._route, self.contract))
         async with aclosing(threads.map_ahead(encode, batches)) as encoded:
             async for batch in encoded:
                 await self.rejects.add(batch.rejects, batch.encoded_rejects)

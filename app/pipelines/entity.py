@@ -45,6 +45,7 @@ PIPELINE = Pipeline(
     ),
     contract=contract,
     prepare=prepare,
+    prepares_text=False,
     merge=Merge.MONTH,
     month_key=("created_at", "entity_id"),
 )

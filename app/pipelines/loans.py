@@ -47,4 +47,5 @@ PIPELINE = Pipeline(
     ),
     contract=contract,
     prepare=prepare,
+    prepares_text=False,
 )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from app.domain import Batch, Reject
-from app.readers import dialect, frames, raw_text, rows, structure
+from app.readers import dialect, frames, plain, raw_text, rows, structure
 from app.readers.blocks import LineBlocks
 from app.readers.encoding import UTF8, Encoding, choose_encoding
 from app.readers.rows import Rows
 from app.readers.structure import Lines, Offsets
 from app.readers.text import TextFile
+
+NO_TYPES: Mapping[str, pl.DataType] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class DelimitedReader:
         self._dialect = dialect.read_dialect(text, prefers_tab=prefers_tab)
         self.header = self._dialect.names
 
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+    def batches(
+        self, names: Sequence[str], types: Mapping[str, pl.DataType] = NO_TYPES
+    ) -> Iterator[Batch]:
+        may_be_plain = plain.can_be_plain(self._dialect.shape, names, types)
         blocks = LineBlocks(self._text.chunks(skip_bytes=self._dialect.text_bytes))
         encoding = self._dialect.encoding
         place = Place(lines=self._dialect.lines, rows=0)
@@ -41,6 +46,12 @@ class DelimitedReader:
         while (block := blocks.take(carried)) is not None:
             body = block.body
             shape = self._dialect.shape
+            columns = plain.read_plain(body, shape, names, types) if may_be_plain else None
+            if columns is not None:
+                batch, place = self._make_plain_batch(body, columns, place)
+                yield batch
+                carried = b""
+                continue
             lines = structure.find_lines(body, shape.delimiter)
             if encoding is None and not body.isascii():
                 encoding = choose_encoding(body, lines.ends)
@@ -50,6 +61,29 @@ class DelimitedReader:
                 yield batch
             settled = len(sorted_rows.roles)
             carried = body[lines.starts[settled] :] if settled < len(lines.starts) else b""
+
+    def _make_plain_batch(
+        self, body: bytes, columns: pl.DataFrame, place: Place
+    ) -> tuple[Batch, Place]:
+        """Every line of the block is a row."""
+        height = columns.height
+        numbers = {"line_number": place.lines, "row_number": place.rows}
+        numbered = [
+            pl.int_range(so_far + 1, so_far + 1 + height, eager=True).alias(name)
+            for name, so_far in numbers.items()
+        ]
+
+        def give(positions: Sequence[int]) -> list[str]:
+            lines = structure.find_lines(body)
+            return row_texts(body, lines.starts, lines.ends, UTF8.codec)(positions)
+
+        batch = Batch(
+            frame=columns.select(*numbered, pl.all()),
+            rejects=(),
+            raw_texts=give,
+            bytes_read=self._text.bytes_read(),
+        )
+        return batch, Place(place.lines + height, place.rows + height)
 
     def _make_batch(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn
@@ -63,7 +63,9 @@ class JsonLinesReader:
         self._keys = read_keys(text)
         self.header = tuple(key.strip() for key in self._keys)
 
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+    def batches(
+        self, names: Sequence[str], _types: Mapping[str, pl.DataType] | None = None
+    ) -> Iterator[Batch]:
         line_count = row_count = 0
         for block in read_line_blocks(self._text):
             batch = self._make_batch(block, line_count, row_count, names)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Protocol
+
+import polars as pl
 
 from app.domain import Batch
 from app.errors import FileError
@@ -12,7 +14,8 @@ from app.readers.delimited import DelimitedReader
 from app.readers.jsonl import JsonLinesReader
 from app.readers.parquet import ParquetReader
 
-BLOCK_BYTES = 8 << 20
+# Small enough for the caches near the processor, large enough that calls do not count.
+BLOCK_BYTES = 2 << 20
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".jsonl")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -25,10 +28,13 @@ class Reader(Protocol):
 
     header: tuple[str, ...]
 
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+    def batches(
+        self, names: Sequence[str], types: Mapping[str, pl.DataType] = ...
+    ) -> Iterator[Batch]:
         """Gives the file's rows from the first on, in file order.
 
         names: one unique column name per field of the header, in header order.
+        types: of columns that may come typed instead of as text, in batches where that is quick.
         Raises FileError where the file turns out to be damaged as a whole.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -47,7 +47,9 @@ class ParquetReader:
             require_flat(column)
         self.header = tuple(name.strip() for name in schema.names)
 
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+    def batches(
+        self, names: Sequence[str], _types: Mapping[str, pl.DataType] | None = None
+    ) -> Iterator[Batch]:
         row_count = 0
         stretches = self._file.iter_batches(batch_size=BATCH_ROWS)
         while (stretch := take_stretch(stretches)) is not None:

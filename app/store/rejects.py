@@ -58,7 +58,7 @@ class RejectSpool:
                 "raw": pl.Series([r.raw for r in rejects], dtype=pl.String),
             }
         )
-        return staging.encode_rows(frame)
+        return bytes(staging.encode_rows(frame))
 
     async def add(self, rejects: Sequence[Reject], encoded: bytes) -> None:
         """Takes more rejects, with what `encode` gave for them."""

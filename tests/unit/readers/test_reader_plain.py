@@ -1,0 +1,165 @@
+"""Plain blocks are read in one go, and that must never show: same rows, same rejects."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import dataframely as dy
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import contract as contracts
+from app.domain import Contract, Facts, Pipeline, Reject, Route
+from app.readers import open_reader, plain
+from app.readers.structure import Shape
+
+NAMES = ("at", "number", "day")
+COMMA = Shape(ord(","), 3)
+
+
+class Measured(Contract):
+    """A column of each type that can be plain."""
+
+    at = dy.Datetime(nullable=False)
+    number = dy.Int64(nullable=False)
+    day = dy.Date(nullable=False)
+
+
+TYPES = {name: Measured.columns()[name].dtype for name in NAMES}
+PIPELINE = Pipeline("measured", "*", re.compile(""), (), lambda _facts: Measured)
+ROUTE = Route(PIPELINE, Facts(None, date(2024, 1, 1), date(2024, 1, 1)), NAMES)
+
+
+def load(
+    content: bytes, types: Mapping[str, pl.DataType], block_bytes: int = 1 << 20
+) -> tuple[list[tuple[object, ...]], Sequence[Reject]]:
+    """Gives the rows that keep the contract, and the rejects."""
+    reader = open_reader(io.BytesIO(content), "x.csv", block_bytes=block_bytes)
+    rows: list[tuple[object, ...]] = []
+    rejects: list[Reject] = []
+    for batch in reader.batches(NAMES, types):
+        checked = contracts.check(batch, ROUTE, Measured)
+        rows += checked.frame.rows()
+        rejects += checked.rejects
+    return rows, rejects
+
+
+def read(body: bytes) -> pl.DataFrame | None:
+    return plain.read_plain(body, COMMA, NAMES, TYPES)
+
+
+def nearly(pattern: str) -> st.SearchStrategy[str]:
+    """Fields of a pattern, often with one character too many or another one."""
+    fields = st.from_regex(pattern, fullmatch=True)
+    odd = st.sampled_from([*' \t\r+-.:TZxX"\0e_,', "\ufeff", "é", "٣"])
+    spoiled = st.tuples(fields, odd, st.integers(0, 12)).map(
+        lambda parts: parts[0][: parts[2]] + parts[1] + parts[0][parts[2] :]
+    )
+    return fields | fields | fields | spoiled
+
+
+INSTANTS = nearly(
+    r"[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9]"
+    r"([ T]([0-2][0-9](:[0-6][0-9](:[0-6][0-9](\.[0-9]{1,9})?)?)?)?(Z|\+01)?)?"
+)
+NUMBERS = nearly(r"-?0{0,3}[0-9]{1,19}|0x[0-9a-f]{2}|")
+DAYS = nearly(r"[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9]")
+PLAIN_ROW = "2023-05-06 07:08:09,10,2023-01-02"
+ROWS = st.tuples(INSTANTS, NUMBERS, DAYS).map(",".join) | st.just(PLAIN_ROW)
+
+
+@given(
+    st.lists(ROWS, min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]), st.integers(40, 400)
+)
+def test_a_file_gives_the_same_rows_and_rejects_plain_or_patient(
+    rows: list[str], line_end: str, block_bytes: int
+) -> None:
+    content = (line_end.join([",".join(NAMES), *rows]) + line_end).encode()
+
+    assert load(content, TYPES, block_bytes) == load(content, {}, block_bytes)
+
+
+@given(INSTANTS, NUMBERS, DAYS)
+def test_one_row_is_read_alike_plain_or_patient(at: str, number: str, day: str) -> None:
+    content = f"{','.join(NAMES)}\n{at},{number},{day}\n".encode()
+
+    assert load(content, TYPES) == load(content, {})
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_rows_as_programs_write_them_are_plain(line_end: str) -> None:
+    body = line_end.join(
+        [
+            "2023-01-02 03:04:05,6,2023-07-08",
+            "1000-01-01T00:00:00.123456,-9223372036854775808,1000-01-01",
+            "9999-12-31 23:59:59,9223372036854775807,9999-12-31",
+            "",
+        ]
+    )
+
+    frame = read(body.encode())
+
+    assert frame is not None
+    assert frame.rows() == [
+        (datetime.fromisoformat("2023-01-02 03:04:05"), 6, date(2023, 7, 8)),
+        (datetime.fromisoformat("1000-01-01 00:00:00.123456"), -(2**63), date(1000, 1, 1)),
+        (datetime.fromisoformat("9999-12-31 23:59:59"), 2**63 - 1, date(9999, 12, 31)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"2023-01-02 03:04:05,,2023-07-08",
+        b"2023-01-02 03:04:05,0x1F,2023-07-08",
+        b"2023-01-02 03:04:05,6",
+        b"2023-01-02 03:04:05,6,2023-07-08,",
+        b'2023-01-02 03:04:05,"6",2023-07-08',
+        b"2023-01-02 03:04:05,6\0,2023-07-08",
+        b"2023-01-02 03:04:60,6,2023-07-08",
+        b"2023-02-30 03:04:05,6,2023-07-08",
+        b"0999-12-31 03:04:05,6,2023-07-08",
+        b"2023-01-02 03:04:05,6,0999-12-31",
+        b"2023-01-02 03:04:05,9223372036854775808,2023-07-08",
+        b"",
+        b" ",
+        PLAIN_ROW.encode() + b"\r" + PLAIN_ROW.encode(),
+        b"2023-01-02 03:04:05,6," + b"2023-07-08" + (2 << 20) * b" ",
+    ],
+)
+def test_a_block_with_anything_odd_is_not_plain(row: bytes) -> None:
+    around = PLAIN_ROW.encode()
+
+    assert read(b"\n".join([around, row, around, b""])) is None
+
+
+def test_a_byte_order_mark_inside_the_text_is_part_of_its_row() -> None:
+    assert read("\ufeff".encode() + PLAIN_ROW.encode() + b"\n") is None
+
+
+def test_columns_of_text_and_of_other_numbers_are_not_plain() -> None:
+    types = {"at": pl.String(), "number": pl.Int64(), "day": pl.Date()}
+
+    assert not plain.can_be_plain(COMMA, NAMES, types)
+    assert not plain.can_be_plain(COMMA, NAMES, types | {"at": pl.Float64()})
+    assert not plain.can_be_plain(COMMA, NAMES, {})
+    assert not plain.can_be_plain(Shape(0, 1), ("number",), types)
+
+
+def test_line_numbers_and_raw_texts_of_plain_rows_are_those_of_the_file() -> None:
+    rows = [f"2023-01-02 03:04:05,{number},2023-07-08" for number in range(100)]
+    content = "\n".join([",".join(NAMES), *rows, ""]).encode()
+    reader = open_reader(io.BytesIO(content), "x.csv", block_bytes=256)
+
+    batches = list(reader.batches(NAMES, TYPES))
+
+    assert len(batches) > 5
+    assert [line for batch in batches for line in batch.frame["line_number"]] == [*range(2, 102)]
+    assert [row for batch in batches for row in batch.frame["row_number"]] == [*range(1, 101)]
+    assert [text for batch in batches for text in batch.raw_texts(range(len(batch.frame)))] == rows
+    assert all(batch.frame.schema["number"] == pl.Int64 for batch in batches)
