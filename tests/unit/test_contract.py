@@ -9,7 +9,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from app.contract import Checked, check
+from app.contract import Checked, check, keeps_all_rules
 from app.domain import Batch, Column, Contract, Facts, Pipeline, Reject, Route
 from tests.unit.batches import TODAY, Text, batch_of, checked, raw_of, reasons
 
@@ -111,3 +111,39 @@ def test_a_very_long_value_is_cut_in_the_reason_and_whole_in_the_raw_text() -> N
     (reject,) = odd_checked(("abc", long, None, None)).rejects
     assert reject.reason == f"'{'9' * 80}…' is not a whole number that fits 64 bits"
     assert reject.raw == f"abc|{long}||"
+
+
+@pytest.mark.parametrize(
+    ("row", "keeps"),
+    [
+        (("abc", 5, 0.5, "red"), True),
+        (("abc", 5, None, None), True),  # a rule about a value that is not there is not broken
+        (("ab", 3, None, None), True),
+        (("ab", 2, None, None), False),
+        ((None, 5, None, None), False),
+        (("abc", None, None, None), False),
+        (("abc", 10, None, None), False),
+        (("abc", 5, 1.0, None), False),
+        (("abc", 5, None, "Red"), False),
+    ],
+)
+def test_one_row_decides_whether_all_rules_are_kept(
+    row: tuple[str | None, int | None, float | None, str | None], keeps: bool
+) -> None:
+    schema = {
+        "line_number": pl.Int64,
+        "name": pl.String,
+        "size": pl.Int64,
+        "share": pl.Float64,
+        "colour": pl.String,
+    }
+    good = (2, "abc", 5, 0.5, "red")
+    frame = pl.DataFrame([good, (3, *row), (4, *good[1:])], schema, orient="row")
+    assert keeps_all_rules(frame, Odd) is keeps
+    failed = Odd.filter(frame)[1].invalid()
+    assert failed.is_empty() is keeps
+
+
+def test_columns_of_other_types_keep_no_rule() -> None:
+    frame = pl.DataFrame({"line_number": [2], "name": ["abc"], "size": [5.0]})
+    assert not keeps_all_rules(frame, Odd)
