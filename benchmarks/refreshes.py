@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,8 +60,8 @@ def measure(timer: Timer, quick: bool) -> Iterator[Measured]:
     """Measures both lines of row 8 on three years of months that came through the service."""
     rows = ROWS_A_MONTH // 10 if quick else ROWS_A_MONTH
     with stand(ON_SUCCESS="delete") as ready:
-        fill(ready, range(YEARS * 12), rows)
-        runs = after_new_days(ready, timer, FIRST_YEAR + YEARS - 1, rows)
+        fill(ready, range(YEARS * 12 - 1), rows)
+        runs = after_new_days(ready, timer, YEARS, rows)
     held = f"{YEARS} years, {YEARS * 12 * rows:,} rows"
     psql = f'psql -c "{REFRESH_VIEW}"'
     work = f"refresh after one new day of {held}: both tables and their commits, as it logs"
@@ -85,16 +84,17 @@ def load_month(stand: Stand, year: int, month: int, frame: pl.DataFrame) -> None
     path.unlink()
 
 
-def after_new_days(stand: Stand, timer: Timer, year: int, rows: int) -> Runs:
-    """Has December grow by its last days, one each time, and refreshes the table and the view.
+def after_new_days(stand: Stand, timer: Timer, years: int, rows: int) -> Runs:
+    """Has the last December of so many years grow by a day each time; refreshes table and view.
 
-    Raises RuntimeError when a refresh covered anything but the new day, or the two differ.
+    The months before it are there. Raises RuntimeError when a refresh covered anything but the
+    new day, or the two differ.
     """
-    december = month_frame(year, 12, rows)
-    begin_with_days(stand, december, monthrange(year, 12)[1] - timer.times)
+    december = month_frame(FIRST_YEAR + years - 1, 12, rows)
+    begin_with_days(stand, december, 31 - timer.times)
     runs = Runs()
-    for number in timer.repetitions("new day"):
-        load_days(stand, december, monthrange(year, 12)[1] - timer.times + number)
+    for number in timer.repetitions(f"new day after {years} years"):
+        load_days(stand, december, 31 - timer.times + number)
         stand.execute("CHECKPOINT")
         seconds, log = stand.app("refresh")
         facts = facts_of("refresh", log)
