@@ -8,7 +8,7 @@ throughout is left to the patient way, which alone decides what is a reject and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -26,9 +26,9 @@ ARROW_TYPES = {
     pl.Date: pa.date32(),
     pl.Datetime: pa.timestamp("us"),
 }
-# What is read everywhere else as a date has a year of four digits that is not 0.
-FIRST_DAY = date(1000, 1, 1)
-FIRST_INSTANT = datetime(1000, 1, 1)  # noqa: DTZ001 - instants without a zone, as stored
+# Everywhere else a year has four digits and does not begin with 0; days or microseconds since 1970.
+YEAR_1000 = date(1000, 1, 1) - date(1970, 1, 1)
+FIRST = {pl.Date: YEAR_1000.days, pl.Datetime: YEAR_1000 // timedelta(microseconds=1)}
 
 
 def can_be_plain(shape: Shape, names: Sequence[str], types: Mapping[str, pl.DataType]) -> bool:
@@ -80,9 +80,5 @@ def _has_plain_lines(body: bytes, line_count: int) -> bool:
 
 
 def _has_plain_years(frame: pl.DataFrame) -> bool:
-    for column in frame:
-        if column.dtype == pl.Date and column.min() < FIRST_DAY:  # type: ignore[operator]
-            return False
-        if column.dtype == pl.Datetime and column.min() < FIRST_INSTANT:  # type: ignore[operator]
-            return False
-    return True
+    dated = [column for column in frame if type(column.dtype) in FIRST]
+    return all(column.to_physical().min() >= FIRST[type(column.dtype)] for column in dated)  # type: ignore[operator]
