@@ -47,6 +47,11 @@ class Timer:
 
     times: int
 
+    @property
+    def slow(self) -> Timer:
+        """Gives the timer for what takes over 30 seconds."""
+        return Timer(min(self.times, 3))
+
     def repetitions(self, what: str = "run") -> Iterator[int]:
         """Counts the repetitions, and says so on the screen."""
         for number in range(1, self.times + 1):
