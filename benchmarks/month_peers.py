@@ -82,8 +82,8 @@ def compare(stand: Stand, timer: Timer, rows: int, limit: float) -> Iterator[Mea
     for peer in peers:
         runs = len(peer.seconds)
         work = f"a fresh month of {rows:,} rows, {runs} run{'s' if runs > 1 else ''}; {peer.note}"
-        number = f"1 {peer.name}"
-        yield faster(number, work, ours[:runs], peer.command, peer.seconds, peer.target)
+        line = f"1 {peer.name}"
+        yield faster(line, work, ours[:runs], peer.command, peer.seconds, peer.target)
 
 
 def all_peers() -> list[Peer]:
@@ -114,12 +114,15 @@ def script(name: str, *words: str) -> tuple[str, Run]:
     """
 
     def run(stand: Stand, path: Path) -> float:
-        command = [PEERS_PYTHON, SCRIPTS / name, stand.url, path, *words]
         # In the stand's folder: dlt looks for settings of its own where it is started.
-        output = subprocess.run(
-            command, cwd=stand.folder, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
-        return float(output.split()[-1])
+        ended = subprocess.run(
+            [PEERS_PYTHON, SCRIPTS / name, stand.url, path, *words],
+            cwd=stand.folder,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return float(ended.stdout.split()[-1])
 
     return " ".join(["python", f"benchmarks/peers/{name}", "URL entity_2023_01.csv", *words]), run
 
@@ -129,16 +132,14 @@ def run_pgloader(stand: Stand, path: Path) -> float:
     server = urlsplit(stand.url)
     (socket_dir,) = parse_qs(server.query)["host"]
     url = f"postgresql://{server.username}@unix:{socket_dir}:5432{server.path}"
-    command = [
-        "pgloader",
-        "--quiet",
-        "--root-dir",
-        stand.folder / "pgloader",
-        SCRIPTS / "month.load",
-    ]
     environment = {**os.environ, "FILE": str(path), "URL": url}
     began = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["pgloader", "--quiet", "--root-dir", stand.folder / "pgloader", SCRIPTS / "month.load"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return time.perf_counter() - began
 
 

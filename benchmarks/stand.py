@@ -66,12 +66,11 @@ class Stand:
 
         return asyncio.run(fetch())
 
-    def psql(self, command: str) -> float:
-        """Runs one psql command and gives its seconds, the start of psql included."""
+    def psql(self, *commands: str) -> float:
+        """Runs commands in one psql and gives its seconds, the start of psql included."""
+        words = [word for command in commands for word in ("-c", command)]
         began = time.perf_counter()
-        subprocess.run(
-            [server_launch.programs() / "psql", self.url, "-qX", "-c", command], check=True
-        )
+        subprocess.run([server_launch.programs() / "psql", self.url, "-qX", *words], check=True)
         return time.perf_counter() - began
 
     def app(self, *words: str) -> tuple[float, str]:
