@@ -48,6 +48,9 @@ COMMANDS: CommandsOf = {
         ),
         "export": "Writes the exports; only files whose numbers changed, unless told otherwise.",
     },
+    "sources": {
+        "pull": "Brings the months that differ from the source database into the imports folder.",
+    },
 }
 
 cli = Commands(COMMANDS, help="Files dropped into imports/ become trustworthy PostgreSQL tables.")

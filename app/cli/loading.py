@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app import loader, tables
-from app.cli.ending import REFUSED, fail
+from app.cli.outcomes import exit_by, settings_for_loading, show_end
 from app.cli.screen import screen
 from app.commands import loading
-from app.domain import Load, LoadStatus
-from app.errors import SluiceError
 from app.samples import drop_samples
 from app.session import run_in_session, settings_for
-from app.settings import Settings
 
 group = typer.Typer()
 
@@ -57,32 +51,6 @@ def replay(load_id: Annotated[int, typer.Argument(help="The load, as `status` sh
     again = run_in_session(settings, lambda session: loading.replay_load(session, load_id))
     show_end(again)
     exit_by([again])
-
-
-def settings_for_loading() -> Settings:
-    """Reads the settings; how a load ends is printed, so only traces are logged."""
-    settings = settings_for()
-    logging.getLogger(loader.__name__).addFilter(
-        lambda record: (
-            settings.debug_logs or (isinstance(record.msg, dict) and "exc_info" in record.msg)
-        )
-    )
-    return settings
-
-
-def show_end(end: loading.End) -> None:
-    """Prints how a file's load ended, or why it never began."""
-    if isinstance(end, SluiceError):
-        fail(end, REFUSED)
-    else:
-        screen.print(tables.outcome(end), soft_wrap=True, markup=False, highlight=False)
-
-
-def exit_by(ends: Sequence[loading.End]) -> None:
-    """Exits 1 when a file was refused."""
-    accepted = (LoadStatus.LOADED, LoadStatus.DUPLICATE)
-    if not all(isinstance(end, Load) and end.status in accepted for end in ends):
-        raise typer.Exit(REFUSED)
 
 
 @group.command()
