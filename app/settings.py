@@ -10,14 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
+from app.address import Address
 from app.errors import ConfigError
 
 SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-POSTGRESQL = ("postgresql", "postgres")
 # Those of libpq that the driver understands too.
 ADDRESS_OPTIONS = ("host", "port", "ssl", "sslmode")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -105,33 +103,28 @@ class Settings(BaseSettings):
         return self.imports_dir / ".quarantine"
 
 
-def parse_address(database_url: str) -> URL:
+def parse_address(database_url: str) -> Address:
     """Takes an address apart. Raises ValueError, without showing it, when it can never work."""
-    try:
-        url = make_url(database_url)
-    except (ArgumentError, ValueError):
-        url = None
-    if url is None or url.get_backend_name() not in POSTGRESQL or (url.port or 1) > 65535:
-        raise ValueError("expected an address like postgresql://user:password@host:5432/database")
-    if unknown := sorted(set(url.query) - set(ADDRESS_OPTIONS)):
+    address = Address.parse(database_url)
+    if unknown := sorted(set(address.options) - set(ADDRESS_OPTIONS)):
         raise ValueError(
             f"the address has the option {unknown[0]!r}; known are {', '.join(ADDRESS_OPTIONS)}"
         )
-    modes = {url.query.get("ssl"), url.query.get("sslmode")} - {None, *SSL_MODES}
-    if modes or not re.fullmatch(r"[\d,]*", str(url.query.get("port", ""))):
+    modes = {*address.options.get("ssl", ()), *address.options.get("sslmode", ())}
+    ports = ",".join(address.options.get("port", ()))
+    if modes - set(SSL_MODES) or not re.fullmatch(r"[\d,]*", ports):
         raise ValueError(
             f"the address needs numbers as port and, as sslmode, one of {', '.join(SSL_MODES)}"
         )
-    return url
+    return address
 
 
 def is_local(database_url: str) -> bool:
     """Whether every host of the address is this machine; a socket's folder counts as local."""
-    url = parse_address(database_url)
-    given = url.query.get("host", ())
-    hosts = [*given] if isinstance(given, tuple) else given.split(",")
-    if url.host:
-        hosts.append(url.host)
+    address = parse_address(database_url)
+    hosts = address.hosts_in_options()
+    if address.host:
+        hosts.append(address.host)
     if not hosts:  # then the driver looks there
         hosts = os.environ.get("PGHOST", "localhost").split(",")
     return "PGSERVICE" not in os.environ and all(map(is_local_host, hosts))

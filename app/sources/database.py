@@ -13,19 +13,19 @@ import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.address import Address
 from app.errors import ConfigError, DatabaseUnreachableError, RetryableError, SluiceError
 from app.settings import Settings
-from app.store.database import Database, with_ssl_as
-from app.store.engine import (
-    DRIVER_ERRORS,
+from app.store.database import Database
+from app.store.driver_errors import (
     REFUSED,
-    connected_engine,
     describe,
     driver_error,
     driver_errors,
-    engine_url,
     is_unreachable,
+    kinds,
 )
+from app.store.engine import connected_engine
 
 EMBEDDED_SOURCE = "production_data"
 # Run on the embedded server only: a given source is never written to.
@@ -48,8 +48,7 @@ async def source_url(settings: Settings, database: Database) -> str:
     empty table. Raises ConfigError when the flow's database is given and the source is not.
     """
     if settings.source_database_url:
-        url = engine_url(settings.source_database_url).set(drivername="postgresql")
-        return with_ssl_as("ssl", url).render_as_string(hide_password=False)
+        return str(Address.parse(settings.source_database_url).with_ssl_as("ssl"))
     if settings.database_url:
         raise ConfigError(
             "Set SOURCE_DATABASE_URL to the address of the production database, like"
@@ -103,7 +102,7 @@ def source_errors(settings: Settings) -> Iterator[None]:
     """Turns trouble with the source into our own errors, without a word of its address."""
     try:
         yield
-    except DRIVER_ERRORS as e:
+    except kinds() as e:
         if (trouble := translated(driver_error(e), settings)) is None:
             raise
         raise trouble from e

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import URL
-
+from app.address import Address
 from app.settings import Settings
 from app.store import embedded
-from app.store.engine import engine_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +31,9 @@ def open_database(settings: Settings) -> Iterator[Database]:
     DatabaseUnreachableError when the embedded server cannot be started.
     """
     if settings.database_url:
-        url = engine_url(settings.database_url).set(drivername="postgresql")
-        shown = with_ssl_as("sslmode", url)._replace(password=None)  # `set` keeps it
-        address = with_ssl_as("ssl", url).render_as_string(hide_password=False)
-        yield Database(address, shlex.join(["psql", str(shown)]))
+        address = Address.parse(settings.database_url)
+        shown = address.without_password().with_ssl_as("sslmode")
+        yield Database(str(address.with_ssl_as("ssl")), shlex.join(["psql", str(shown)]))
         return
     with embedded.start(settings.embedded_dir) as server:
         yield Database(server.url, server.psql_command)
-
-
-def with_ssl_as(name: str, url: URL) -> URL:
-    """Gives the address with its SSL option under the name of asyncpg (ssl) or psql (sslmode)."""
-    mode = url.query.get("sslmode") or url.query.get("ssl")
-    bare = url.difference_update_query(("ssl", "sslmode"))
-    return bare.update_query_dict({name: mode}) if mode else bare
