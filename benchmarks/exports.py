@@ -63,8 +63,8 @@ def in_full(stand: Stand, timer: Timer) -> Measured:
         peer.append(seconds_of_peer(stand.url, theirs))
         require_equal(numbers_in(stand.exports), numbers_in(theirs))
     files = len(numbers_in(theirs))
-    work = f"export in full: {files:,} files of {YEARS} years, each on disk, the whole command"
-    command = f"python benchmarks/peers/{PEER.name} URL FOLDER  # pandas"
+    work = f"export in full: {files:,} files of {YEARS} years, synced; the whole command"
+    command = f"python benchmarks/peers/{PEER.name} URL FOLDER  # pandas, not synced"
     return faster("10", work, ours, command, peer, 3.0)
 
 
