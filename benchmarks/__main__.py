@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import os
 
-from benchmarks import bad_rows, exports, growth, memory, month_peers, months, refreshes, upserts
+from benchmarks import (
+    bad_rows,
+    exports,
+    flood,
+    growth,
+    latency,
+    memory,
+    month_peers,
+    months,
+    refreshes,
+    upserts,
+)
 from benchmarks.results import Benchmark, Timer, write_results
 
 # The rows that each benchmark measures, in the order they run.
@@ -13,6 +24,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "1": month_peers.measure,
     "4": upserts.measure,
     "5": bad_rows.measure,
+    "6": latency.measure,
+    "7": flood.measure,
     "8": refreshes.measure,
     "9 10": exports.measure,
     "11": memory.measure,

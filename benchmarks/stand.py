@@ -41,6 +41,10 @@ class Stand:
         return self.folder / "imports"
 
     @property
+    def archive(self) -> Path:
+        return self.imports / ".archive"
+
+    @property
     def exports(self) -> Path:
         return self.folder / "exports"
 
