@@ -50,6 +50,10 @@ COMMANDS: CommandsOf = {
     },
     "sources": {
         "pull": "Brings the months that differ from the source database into the imports folder.",
+        "simulate": (
+            "Fills a month of the source database with random rows;"
+            " all it held of the month is deleted."
+        ),
     },
 }
 

@@ -1,4 +1,4 @@
-"""Commands about the source database: pull."""
+"""Commands about the source database: pull, simulate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.cli.outcomes import exit_by, settings_for_loading, show_end
 from app.cli.screen import screen
 from app.commands import pulling
 from app.errors import ConfigError, FileError
-from app.session import run_in_session
+from app.session import run_in_session, settings_for
 from app.sources.comparison import Comparison, Difference, Span
 from app.sources.landing import End
 from app.sources.postgres import Outcome, PulledMonth
@@ -81,6 +81,21 @@ def pull(
         screen.print(equal(compared))
     exit_for_rows_left_out(compared, pulled)
     exit_by(ends)
+
+
+@group.command()
+def simulate(
+    year: Annotated[int, typer.Argument(min=1000, max=2999, help="The year.")],
+    month: Annotated[int, typer.Argument(min=1, max=12, help="The month, as a number.")],
+) -> None:
+    """Fills a month of the source database with random rows; all it held of the month is deleted.
+
+    The same year, month and RANDOM_MAIN_CONTROLLER give the same rows. A source whose rows are not
+    simulated is left as it is.
+    """
+    settings = settings_for()
+    done = run_in_session(settings, lambda session: pulling.simulate(session, year, month))
+    print(f"{year}-{month:02}: {done.rows_inserted} rows simulated, {done.rows_deleted} deleted.")
 
 
 def equal(compared: Comparison) -> str:

@@ -1,4 +1,7 @@
-"""Pull: from the source database into the imports folder, and on into the warehouse if asked."""
+"""Pull: from the source database into the imports folder, and on into the warehouse if asked.
+
+And simulate, which fills that database for a trial.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 from app.session import Session
 from app.sources import postgres
+from app.sources import simulate as simulation
 from app.sources.comparison import Comparison, Span
 from app.sources.database import source_url
 from app.sources.landing import End, land
@@ -36,3 +40,10 @@ async def pull(session: Session, request: PullRequest) -> tuple[Comparison, list
     if request.wait:
         await land(session.tools, found[1], request.show_end)
     return found
+
+
+async def simulate(session: Session, year: int, month: int) -> simulation.Simulated:
+    """Replaces a month of the source's rows by simulated ones."""
+    settings = session.tools.settings
+    address = await source_url(settings, session.database)
+    return await simulation.simulate(address, settings, year, month)
