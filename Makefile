@@ -39,7 +39,8 @@ benchmarks/.venv/.synced: benchmarks/Pipfile.lock | $(PIPENV)
 pgloader:
 	@command -v pgloader >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y --no-install-recommends pgloader >/dev/null; } || echo "pgloader is not there, and only root can install it with apt-get"
 
-# Side by side with what people use instead; QUICK=1 does a tenth of the size, ROWS="1 6" some rows.
+# Side by side with what people use instead; QUICK=1 does a tenth of the size, ROWS="1 6" some rows,
+# ROWS=growth the picture.
 bench: setup benchmarks/.venv/.synced pgloader
 	QUICK="$(QUICK)" ROWS="$(ROWS)" $(BIN)/python -m benchmarks
 
