@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 import structlog
@@ -24,8 +24,9 @@ from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
 from app.reading import Progress, Reading
 from app.settings import Settings
-from app.store import ledger, staging, warehouse
+from app.store import ledger, warehouse
 from app.store.engine import describe, driver_error, driver_errors
+from app.store.months import Month
 from app.store.rejects import RejectSpool
 from app.store.scripts import Scripts
 
@@ -202,15 +203,10 @@ async def bring_in(
     reading = Reading(reader, route, rejects, tools.settings, order.on_progress)
     async with connection.begin():
         await ledger.limit_lock_waits(connection)
-        stage = await warehouse.open_stage(
-            connection, tools.scripts, route, reading.contract, load_id
-        )
-        async with aclosing(reading.rows(stage.columns)) as rows:
-            await staging.copy_rows(
-                connection, stage.table, stage.columns, rows, schema=stage.schema
-            )
-        require_unchanged(examined)
-        merged = await warehouse.merge(stage, reading.tally)
+        month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
+        async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
+            require_unchanged(examined)
+            merged = await rows.merge(reading.tally)
         await rejects.copy_into(connection)
         counts = replace(merged, read=reading.tally.rows_read, rejected=rejects.count)
         return await ledger.end(connection, load_id, LoadStatus.LOADED, counts)

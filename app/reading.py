@@ -1,4 +1,4 @@
-"""Reads one file in a thread, checks and encodes in another, each a batch ahead of the COPY."""
+"""Reads one file in a thread and checks its rows in another, each a batch ahead of their use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
+from typing import Generic, TypeVar
 
 import polars as pl
 
@@ -17,19 +18,19 @@ from app.examine import disk_errors
 from app.readers import Reader
 from app.settings import Settings
 from app.store.rejects import RejectSpool
-from app.store.staging import Encoded, encode_rows
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedBatch:
-    """A batch ready for COPY, with what has to be known of it afterwards.
+class CheckedBatch(Generic[T]):
+    """A batch in the form its taker wants, with what has to be known of it afterwards.
 
     first_id, last_id: of a month's rows, when ids increase from row to row; else None.
     """
 
-    encoded: Encoded
+    formed: T
     rows_staged: int
     rejects: Sequence[Reject]
     encoded_rejects: bytes
@@ -47,19 +48,20 @@ def read_batches(reader: Reader, route: Route, contract: type[Contract]) -> Iter
         yield from reader.batches(route.names, types)
 
 
-def encode_batch(
+def check_batch(
     batch: Batch,
     route: Route,
     contract: type[Contract],
     columns: Sequence[str],
+    form: Callable[[pl.DataFrame], T],
     encode_rejects: Callable[[Sequence[Reject]], bytes],
-) -> EncodedBatch:
-    """Checks a batch against the contract and encodes its good and its bad rows. Blocks."""
+) -> CheckedBatch[T]:
+    """Checks a batch against the contract, forms its good rows and encodes the others. Blocks."""
     checked = contracts.check(batch, route, contract)
     frame = checked.frame.select(columns)
     first_id, last_id = _increasing_ids(frame, route.pipeline)
-    return EncodedBatch(
-        encoded=encode_rows(frame),
+    return CheckedBatch(
+        formed=form(frame),
         rows_staged=len(frame),
         rejects=checked.rejects,
         encoded_rejects=encode_rejects(checked.rejects),
@@ -102,6 +104,10 @@ class Reading:
         self._route = route
         self._settings = settings
         self._on_progress = on_progress
+        self._start()
+
+    def _start(self) -> None:
+        self.rejects.clear()
         self._rows_staged = 0
         self._days: set[date] = set()
         self._last_id: int | None = None
@@ -117,28 +123,33 @@ class Reading:
             keys_differ=self._ids_increase,
         )
 
-    async def rows(self, columns: Sequence[str]) -> AsyncGenerator[Encoded]:
-        """Gives the encoded rows, batch by batch, with their columns in this order.
+    async def rows(
+        self, columns: Sequence[str], form: Callable[[pl.DataFrame], T]
+    ) -> AsyncGenerator[T]:
+        """Gives the good rows, batch by batch, with their columns in this order, in this form.
 
-        Raises FileError when the file cannot be read on, or when more rows are rejected than
-        the settings allow.
+        Begins at the file's start each time, and forgets what was read before. Raises FileError
+        when the file cannot be read on, or when more rows are rejected than the settings allow.
         """
+        self._start()
 
-        def encode(batch: Batch) -> EncodedBatch:
-            return encode_batch(batch, self._route, self.contract, columns, self.rejects.encode)
+        def check(batch: Batch) -> CheckedBatch[T]:
+            return check_batch(
+                batch, self._route, self.contract, columns, form, self.rejects.encode
+            )
 
         batches = threads.read_ahead(read_batches(self._reader, self._route, self.contract))
-        async with aclosing(threads.map_ahead(encode, batches)) as encoded:
-            async for batch in encoded:
+        async with aclosing(threads.map_ahead(check, batches)) as checked:
+            async for batch in checked:
                 await self.rejects.add(batch.rejects, batch.encoded_rejects)
                 self._note(batch)
                 self._refuse_too_many_rows()
                 self._on_progress(batch.bytes_read)
                 if batch.rows_staged:
-                    yield batch.encoded
+                    yield batch.formed
         self._refuse_too_large_a_share()
 
-    def _note(self, batch: EncodedBatch) -> None:
+    def _note(self, batch: CheckedBatch[T]) -> None:
         self._rows_staged += batch.rows_staged
         self.rejects.rows_seen = self.tally.rows_read
         self._days |= batch.days

@@ -28,7 +28,7 @@ async def run_until(
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         stopped.set()
-        await _let_end([work])
+        await let_end([work])
         raise
 
 
@@ -40,7 +40,7 @@ async def read_ahead(items: Iterator[T]) -> AsyncGenerator[T]:
             upcoming = asyncio.ensure_future(asyncio.to_thread(next, items, None))
             yield item
     finally:
-        await _let_end([upcoming])
+        await let_end([upcoming])
 
 
 async def map_ahead(call: Callable[[S], T], items: AsyncGenerator[S]) -> AsyncGenerator[T]:
@@ -69,12 +69,12 @@ async def map_ahead(call: Callable[[S], T], items: AsyncGenerator[S]) -> AsyncGe
             yield await asyncio.shield(under_way[0])
             under_way.popleft()
     finally:
-        await _let_end(under_way)
+        await let_end(under_way)
     if trouble:
         raise trouble
 
 
-async def _let_end(work: Collection[asyncio.Future[T]]) -> None:
+async def let_end(work: Collection[asyncio.Future[T]]) -> None:
     """Waits for work whose outcome is seen already, or of no use to anyone any more."""
     if work:
         await asyncio.wait(work)

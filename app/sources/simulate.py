@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import ConfigError
 from app.settings import Settings
 from app.sources.database import EMBEDDED_TABLE, MAKING, source_errors
+from app.store.copy_format import encode_rows
 from app.store.engine import connected_engine, driver_errors
-from app.store.staging import copy_rows, encode_rows
+from app.store.staging import copy_rows
 
 SATURDAY = 5
 BATCH_ROWS = 100_000

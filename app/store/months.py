@@ -58,16 +58,31 @@ class Month:
         """Name of the month's partition, whether it exists or not."""
         return f"{self.pipeline.name}_{self.facts.month_start:%Y_%m}"
 
-    async def run(self, step: str) -> CursorResult[Any]:
-        """Runs `sql/merge/<pipeline>_<step>.sql`; gives the result of its last statement."""
-        names = {
+    @property
+    def key(self) -> tuple[str, str]:
+        """The columns of the key: the instant's and the id's."""
+        if not self.pipeline.month_key:
+            raise RuntimeError(f"pipeline {self.pipeline.name} names no key for its months")
+        return self.pipeline.month_key
+
+    def script(self, step: str) -> str:
+        """Gives the name of the script of a step."""
+        return f"merge/{self.pipeline.name}_{step}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The identifiers of this month that scripts name."""
+        return {
             "staged": self.staged,
             "partition": self.partition,
             "key": f"pk_{self.partition}",
         }
+
+    async def run(self, step: str) -> CursorResult[Any]:
+        """Runs the statements of a step; gives the result of the last one."""
         statements = self.scripts.statements(
-            f"merge/{self.pipeline.name}_{step}",
-            names,
+            self.script(step),
+            self.names,
             load_id=str(self.load_id),
             scope=f"{self.facts.month_start:%Y-%m}",
             first=f"'{self.facts.month_start:%Y-%m-%d}'",
@@ -77,29 +92,53 @@ class Month:
             result = await self.connection.execute(statement)
         return result
 
+    async def set(self, **options: str) -> None:
+        """Sets options of the server until the end of the load's transaction."""
+        for name, value in options.items():
+            await self.connection.execute(text(f"SET LOCAL {name} = '{value}'"))
+
+    async def exists(self) -> bool:
+        """Whether the warehouse has the month's partition."""
+        found = await self.connection.execute(
+            text("SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :partition"),
+            {"schema": self.scripts.schema(WAREHOUSE), "partition": self.partition},
+        )
+        return found.first() is not None
+
+    async def touch(self, days: Iterable[date]) -> None:
+        """Notes the days for the next refresh."""
+        await self.connection.execute(
+            self.scripts.statement("merge/touch_days"),
+            {"pipeline": self.pipeline.name, "load_id": self.load_id, "days": list(days)},
+        )
+
+    async def apply_changes(self) -> None:
+        """Brings the changes found into the partition in place."""
+        await self.set(random_page_cost=LOOKUP_COST)
+        await self.run("apply_changes")
+
 
 async def merge(month: Month, tally: Tally) -> LoadCounts:
     """Makes the warehouse's month equal the staged one, and notes the days that changed.
 
     Runs inside the load's transaction; the staged table is gone afterwards.
     """
-    await _set(
-        month,
+    await month.set(
         maintenance_work_mem=SORT_MEMORY,
         max_parallel_maintenance_workers=KEY_WORKERS,
         work_mem=HASH_MEMORY,
     )
     repeated = 0 if tally.keys_differ else await _add_key(month)
     rows = tally.rows_staged - repeated
-    if not await _exists(month):
+    if not await month.exists():
         if tally.keys_differ:
             await month.run("key")
         await month.run("promote")
-        await _touch(month, tally.days)
+        await month.touch(tally.days)
         return LoadCounts(inserted=rows, duplicate=repeated)
     await month.run("changes")
     changes = (await month.run("count_changes")).one()
-    await _touch(month, changes.days)
+    await month.touch(changes.days)
     changed = changes.rows_inserted + changes.rows_updated + changes.rows_deleted
     if not (changed > REPLACE_SHARE * rows and await _replace(month, tally)):
         await _change(month, changed)
@@ -127,27 +166,10 @@ async def _add_key(month: Month) -> int:
     return 0
 
 
-async def _exists(month: Month) -> bool:
-    found = await month.connection.execute(
-        text("SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :partition"),
-        {"schema": month.scripts.schema(WAREHOUSE), "partition": month.partition},
-    )
-    return found.first() is not None
-
-
-async def _touch(month: Month, days: Iterable[date]) -> None:
-    """Notes the days for the next refresh."""
-    await month.connection.execute(
-        month.scripts.statement("merge/touch_days"),
-        {"pipeline": month.pipeline.name, "load_id": month.load_id, "days": list(days)},
-    )
-
-
 async def _change(month: Month, changed: int) -> None:
     """Applies the changes in place."""
     if changed:
-        await _set(month, random_page_cost=LOOKUP_COST)
-        await month.run("apply_changes")
+        await month.apply_changes()
     await month.run("drop_staged")
 
 
@@ -158,13 +180,13 @@ async def _replace(month: Month, tally: Tally) -> bool:
             if tally.keys_differ:
                 await month.run("key")
             usual = await month.connection.execute(text("SELECT current_setting('lock_timeout')"))
-            await _set(month, lock_timeout=REPLACE_LOCK_TIMEOUT)
+            await month.set(lock_timeout=REPLACE_LOCK_TIMEOUT)
             await month.run("withdraw")
             if await _is_watched(month):
                 await attempt.rollback()
                 return False
             await month.run("promote")
-            await _set(month, lock_timeout=usual.scalar_one())
+            await month.set(lock_timeout=usual.scalar_one())
     except DBAPIError as error:
         if isinstance(driver_error(error), GIVES_WAY):
             return False
@@ -176,9 +198,3 @@ async def _is_watched(month: Month) -> bool:
     """Whether someone would see the month empty after a replacement."""
     found = await month.connection.execute(month.scripts.statement("merge/old_snapshots"))
     return bool(found.scalar_one())
-
-
-async def _set(month: Month, **options: str) -> None:
-    """Sets options of the server until the end of the load's transaction."""
-    for name, value in options.items():
-        await month.connection.execute(text(f"SET LOCAL {name} = '{value}'"))

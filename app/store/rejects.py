@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from tempfile import SpooledTemporaryFile
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import threads
 from app.domain import Reject
 from app.store import staging
+from app.store.copy_format import encode_rows
+from app.store.spool import Spool
 from models.base import OPS
 
-MEMORY_BYTES = 8 << 20
-CHUNK_BYTES = 1 << 20
 FIRST = 20
 COLUMNS = ("load_id", "line_number", "column_name", "reason", "raw")
 
@@ -32,7 +30,7 @@ class RejectSpool:
         self.rows_seen = 0
         self.first: list[Reject] = []
         self._load_id = load_id
-        self._encoded = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed in __exit__
+        self._encoded = Spool()
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +41,13 @@ class RejectSpool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._encoded.close()
+        self._encoded.__exit__(kind, error, trace)
+
+    def clear(self) -> None:
+        """Forgets all of them, for the file to be read again from its start."""
+        self.count = self.rows_seen = 0
+        self.first.clear()
+        self._encoded.clear()
 
     def encode(self, rejects: Sequence[Reject]) -> bytes:
         """Gives rejects as COPY takes them; changes nothing here, so any thread may call it."""
@@ -58,22 +62,19 @@ class RejectSpool:
                 "raw": pl.Series([r.raw for r in rejects], dtype=pl.String),
             }
         )
-        return bytes(staging.encode_rows(frame))
+        return bytes(encode_rows(frame))
 
     async def add(self, rejects: Sequence[Reject], encoded: bytes) -> None:
         """Takes more rejects, with what `encode` gave for them."""
         if not rejects:
             return
-        await threads.run(self._encoded.write, encoded)
+        await self._encoded.write(encoded)
         self.count += len(rejects)
         self.first.extend(rejects[: FIRST - len(self.first)])
 
     async def copy_into(self, connection: AsyncConnection) -> None:
         """Copies all rejects into the ledger, inside the connection's transaction."""
         if self.count:
-            await staging.copy_rows(connection, "reject", COLUMNS, self._chunks(), schema=OPS)
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        self._encoded.seek(0)
-        while chunk := self._encoded.read(CHUNK_BYTES):
-            yield chunk
+            await staging.copy_rows(
+                connection, "reject", COLUMNS, self._encoded.chunks(), schema=OPS
+            )

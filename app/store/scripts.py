@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-
-from sqlalchemy import TextClause, text
-from sqlalchemy.dialects import postgresql
+from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import TextClause
+
 SQL_FOLDER = Path(__file__).parents[2] / "sql"
 EMPTY: Mapping[str, str] = MappingProxyType({})
-_quote = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+# As SQLAlchemy finds the values to bind; a cast is written CAST, so `::` never stands in a script.
+VALUE = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 
 
 @cache
@@ -27,6 +30,11 @@ def read_script(name: str) -> str:
 def schema_names(settings: Settings) -> dict[str, str]:
     """Maps the schema names that models and scripts use to those of the settings."""
     return {"staging": settings.staging_schema, "warehouse": settings.dw_schema}
+
+
+def quoted(identifier: str) -> str:
+    """Gives an identifier as SQL."""
+    return '"' + identifier.replace('"', '""') + '"'
 
 
 class Scripts:
@@ -50,21 +58,33 @@ class Scripts:
         """
         sql = read_script(name)
         for token, identifier in {**self._schemas, **names}.items():
-            sql = sql.replace(f"{{{token}}}", _quote(identifier))
+            sql = sql.replace(f"{{{token}}}", quoted(identifier))
         for token, literal in literals.items():
             sql = sql.replace(f"{{{token}}}", literal)
         return sql
 
+    def call(self, name: str, /, **values: object) -> tuple[Any, ...]:
+        """Gives the script as one statement for asyncpg, followed by the values it names."""
+        names: list[str] = []
+
+        def numbered(found: re.Match[str]) -> str:
+            if found[1] not in names:
+                names.append(found[1])
+            return f"${names.index(found[1]) + 1}"
+
+        sql = VALUE.sub(numbered, self.text(name))
+        return (sql, *(values[name] for name in names))
+
     def statement(self, name: str) -> TextClause:
         """Gives the script as one statement for SQLAlchemy."""
-        return text(self.text(name))
+        return as_clause(self.text(name))
 
     def statements(
         self, name: str, names: Mapping[str, str] = EMPTY, **literals: str
     ) -> list[TextClause]:
         """Gives the statements of a script that holds several, each ending a line with `;`."""
         parts = self.text(name, names, **literals).split(";\n")
-        return [text(part) for part in parts if part.strip()]
+        return [as_clause(part) for part in parts if part.strip()]
 
     def views(self) -> dict[str, str]:
         """Maps the name of each view's script to the SHA-256 of its SQL."""
@@ -72,3 +92,10 @@ class Scripts:
         return {
             name: hashlib.sha256(self.text(f"views/{name}").encode()).hexdigest() for name in names
         }
+
+
+def as_clause(sql: str) -> TextClause:
+    """Gives SQL for SQLAlchemy, which is imported here: refresh and export do without it."""
+    from sqlalchemy import text  # noqa: PLC0415
+
+    return text(sql)

@@ -1,71 +1,101 @@
-"""Brings staged rows into the warehouse: by the feed's merge script, or as a month."""
+"""Brings a file's rows into the warehouse: by the feed's merge script, or as a month."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+import polars as pl
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain import Contract, LoadCounts, Merge, Route, Tally
-from app.store import months
+from app.domain import Contract, LoadCounts, Merge, Tally
+from app.store import comparison, months, staging
+from app.store.comparison import Rows
+from app.store.copy_format import encode_rows
 from app.store.months import Month
-from app.store.scripts import Scripts
 from models.base import STAGING
 
 # Fewer rows are merged well without fresh statistics.
 ANALYZE_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where one load puts its rows before they reach the warehouse.
+class Prepared(Protocol):
+    """A file's rows, or what they change, outside the warehouse still."""
 
-    columns: those that are copied, in their order in the encoded rows.
-    """
+    async def merge(self, tally: Tally) -> LoadCounts:
+        """Brings them into the warehouse, inside the load's transaction.
+
+        Returns what became of them; rejected rows and rows read are the caller's to add.
+        """
+        ...
+
+
+@asynccontextmanager
+async def prepared(month: Month, contract: type[Contract], rows: Rows) -> AsyncGenerator[Prepared]:
+    """Reads the file to its end, and gives its rows ready to be merged."""
+    if month.pipeline.merge is Merge.SCRIPT:
+        yield await _stage(month, contract.column_names(), rows)
+        return
+    schema = {
+        name: column.dtype for name, column in contract.columns().items() if name != "line_number"
+    }
+    async with comparison.compared(month, pl.Schema(schema), rows) as found:
+        yield found or await _stage_month(month, list(schema), rows)
+
+
+async def _stage(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
+    staged = StagedRows(month)
+    await _copy(month, staged.table, columns, rows)
+    return staged
+
+
+async def _stage_month(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
+    await month.run("stage")
+    await _copy(month, month.staged, columns, rows)
+    return StagedMonth(month)
+
+
+async def _copy(month: Month, table: str, columns: Sequence[str], rows: Rows) -> None:
+    schema = month.scripts.schema(STAGING)
+    async with aclosing(rows(columns, encode_rows)) as encoded:
+        await staging.copy_rows(month.connection, table, columns, encoded, schema=schema)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedMonth:
+    """A month's rows in a table of their own."""
 
     month: Month
-    route: Route
-    schema: str
-    table: str
-    columns: tuple[str, ...]
+
+    async def merge(self, tally: Tally) -> LoadCounts:
+        return await months.merge(self.month, tally)
 
 
-async def open_stage(
-    connection: AsyncConnection,
-    scripts: Scripts,
-    route: Route,
-    contract: type[Contract],
-    load_id: int,
-) -> Stage:
-    """Gives the table that the load's rows are copied into; made now for a month."""
-    month = Month(connection, scripts, route.pipeline, route.facts, load_id)
-    columns = tuple(contract.column_names())
-    if route.pipeline.merge is Merge.SCRIPT:
-        return Stage(month, route, scripts.schema(STAGING), route.pipeline.name, columns)
-    await month.run("stage")
-    of_the_month = tuple(name for name in columns if name != "line_number")
-    return Stage(month, route, scripts.schema(STAGING), month.staged, of_the_month)
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """Rows in the feed's staging table, for the feed's merge script."""
 
+    month: Month
 
-async def merge(stage: Stage, tally: Tally) -> LoadCounts:
-    """Brings the staged rows into the warehouse, inside the load's transaction.
+    @property
+    def table(self) -> str:
+        """The table's name, without the schema."""
+        return self.month.pipeline.name
 
-    Returns what became of them; rejected rows and rows read are the caller's to add.
-    """
-    if stage.route.pipeline.merge is Merge.MONTH:
-        return await months.merge(stage.month, tally)
-    connection, name = stage.month.connection, stage.route.pipeline.name
-    staged = f'"{stage.schema}"."{stage.table}"'
-    if tally.rows_staged >= ANALYZE_ROWS:
-        await connection.execute(text(f"ANALYZE {staged}"))
-    statement = stage.month.scripts.statement(f"merge/{name}")
-    counts = (await connection.execute(statement, {"load_id": stage.month.load_id})).one()
-    await connection.execute(text(f"DELETE FROM {staged}"))
-    return LoadCounts(
-        inserted=counts.rows_inserted,
-        updated=counts.rows_updated,
-        unchanged=counts.rows_unchanged,
-        deleted=counts.rows_deleted,
-        duplicate=counts.rows_duplicate,
-    )
+    async def merge(self, tally: Tally) -> LoadCounts:
+        connection, scripts = self.month.connection, self.month.scripts
+        staged = f'"{scripts.schema(STAGING)}"."{self.table}"'
+        if tally.rows_staged >= ANALYZE_ROWS:
+            await connection.execute(text(f"ANALYZE {staged}"))
+        statement = scripts.statement(f"merge/{self.table}")
+        counts = (await connection.execute(statement, {"load_id": self.month.load_id})).one()
+        await connection.execute(text(f"DELETE FROM {staged}"))
+        return LoadCounts(
+            inserted=counts.rows_inserted,
+            updated=counts.rows_updated,
+            unchanged=counts.rows_unchanged,
+            deleted=counts.rows_deleted,
+            duplicate=counts.rows_duplicate,
+        )

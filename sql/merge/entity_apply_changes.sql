@@ -1,6 +1,7 @@
 -- Brings the changes into the month's partition in place; readers see the old month until the
 -- commit and the new one after it.
--- Names: partition. Literals: load_id. Run by: the load, after entity_changes.sql.
+-- Names: partition. Literals: load_id. Run by: the load, once entity_change is filled.
+ANALYZE entity_change;
 MERGE INTO {warehouse}.{partition} AS kept
 USING entity_change AS change
     ON kept.created_at = change.created_at

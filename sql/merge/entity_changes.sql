@@ -11,5 +11,4 @@ FROM {staging}.{staged} AS staged
 FULL JOIN {warehouse}.{partition} AS kept
     ON kept.created_at = staged.created_at
     AND kept.entity_id = staged.entity_id
-WHERE staged.value IS DISTINCT FROM kept.value;
-ANALYZE entity_change
+WHERE staged.value IS DISTINCT FROM kept.value

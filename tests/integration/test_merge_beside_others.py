@@ -11,12 +11,11 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.domain import Facts, LoadCounts, Route
+from app.domain import Facts, LoadCounts
 from app.pipelines import entity
 from app.settings import Settings
-from app.store import ledger
+from app.store import ledger, months
 from app.store.scripts import Scripts, schema_names
-from app.store.warehouse import open_stage
 from tests.integration.months_files import Month, file_of, many, partitions, warehouse
 from tests.loading import Folder
 
@@ -172,10 +171,9 @@ async def test_a_load_still_copying_does_not_keep_another_month_from_its_replace
     oid = await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
     today = date(2024, 5, 6)
     facts = Facts("2023-02", today, today)
-    route = Route(entity.PIPELINE, facts, ("created_at", "value"))
     scripts = Scripts(schema_names(folder.settings))
     async with folder.engine.connect() as copying, copying.begin():
-        await open_stage(copying, scripts, route, entity.contract(facts), load_id=99)
+        await months.Month(copying, scripts, entity.PIPELINE, facts, load_id=99).run("stage")
         await folder.load("entity_2023_01.csv", file_of(new))
     assert oid != await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
     assert await warehouse(folder) == new
