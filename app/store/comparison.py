@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 import polars as pl
@@ -85,15 +84,11 @@ async def pages(month: Month, schema: pl.Schema) -> AsyncGenerator[pl.DataFrame]
     upcoming = asyncio.ensure_future(fetch("-infinity", 0))
     try:
         while len(page := await asyncio.shield(upcoming)):
-            instant, row_id = _last_key(page, month.key)
+            instant, row_id = (page[name][-1] for name in month.key)
             upcoming = asyncio.ensure_future(fetch(instant.isoformat(" "), row_id))
             yield page
     finally:
         await threads.let_end([upcoming])
-
-
-def _last_key(rows: pl.DataFrame, key: tuple[str, str]) -> tuple[datetime, int]:
-    return rows[key[0]][-1], rows[key[1]][-1]
 
 
 class Comparison:
@@ -105,7 +100,7 @@ class Comparison:
         self._schema = schema
         self._spool = spool
         self._rows_seen = 0
-        self._before: tuple[datetime, int] | None = None
+        self._before: differences.Key | None = None
         self._page = pl.DataFrame(schema=schema)
 
     async def run(
@@ -128,9 +123,8 @@ class Comparison:
     def _goes_on(self, batch: pl.DataFrame) -> bool:
         """Whether the batch's keys increase, from those before it on."""
         key = self._month.key
-        first = batch[key[0]][0], batch[key[1]][0]
-        follows = self._before is None or first > self._before
-        self._before = _last_key(batch, key)
+        follows = self._before is None or differences.rows_until(batch, key, self._before) == 0
+        self._before = differences.last_key(batch, key)
         return follows and differences.is_ordered(batch, key)
 
     def _is_worthwhile(self, rows: int) -> bool:
@@ -146,7 +140,7 @@ class Comparison:
             if self._page.is_empty():
                 await self._note(batch, self._page)
                 return
-            until = min(_last_key(batch, key), _last_key(self._page, key))
+            until = min(differences.last_key(batch, key), differences.last_key(self._page, key))
             of_batch, of_page = (
                 differences.rows_until(rows, key, until) for rows in (batch, self._page)
             )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 Positions = npt.NDArray[np.int64]
+Key = tuple[int, int]
+"""An instant in microseconds since 1970, and an id."""
+
 IS_NEW = "is_new"
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def is_ordered(rows: pl.DataFrame, key: tuple[str, str]) -> bool:
@@ -21,12 +26,16 @@ def is_ordered(rows: pl.DataFrame, key: tuple[str, str]) -> bool:
     return bool(increases.all())
 
 
-def rows_until(rows: pl.DataFrame, key: tuple[str, str], last: tuple[datetime, int]) -> int:
+def last_key(rows: pl.DataFrame, key: tuple[str, str]) -> Key:
+    """Gives the key of the last row."""
+    return rows[key[0]].to_physical()[-1], rows[key[1]][-1]
+
+
+def rows_until(rows: pl.DataFrame, key: tuple[str, str], last: Key) -> int:
     """Counts the rows whose key is not beyond `last`. rows: in key order."""
-    first = rows[key[0]]
-    here = first.search_sorted(last[0], "left")
-    beyond = first.search_sorted(last[0], "right")
-    return here + rows[key[1]][here:beyond].search_sorted(last[1], "right")
+    first, second = (rows[name].to_physical().to_numpy() for name in key)
+    here, beyond = (int(np.searchsorted(first, last[0], side)) for side in SIDES)
+    return here + int(np.searchsorted(second[here:beyond], last[1], "right"))
 
 
 def find(staged: pl.DataFrame, kept: pl.DataFrame, key: tuple[str, str]) -> pl.DataFrame:

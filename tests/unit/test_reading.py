@@ -18,7 +18,8 @@ from app.pipelines import loans
 from app.readers import open_reader
 from app.reading import Reading
 from app.settings import Settings
-from app.store import rejects
+from app.store import spool
+from app.store.copy_format import encode_rows
 from app.store.rejects import RejectSpool
 
 HEADER = ("repayment_date", "loans", "defaults", "liquidations")
@@ -42,19 +43,19 @@ async def test_bad_rows_are_encoded_and_written_beside_the_event_loop(
             encoding.add(threading.get_ident())
             return super().encode(bad)
 
-    monkeypatch.setattr(rejects, "SpooledTemporaryFile", WatchedFile)
+    monkeypatch.setattr(spool, "SpooledTemporaryFile", WatchedFile)
     path = tmp_path / "loans.csv"
     bad_rows = (f"not a day {number},3,1,1\n" for number in range(BAD_ROWS))
     path.write_text(",".join(HEADER) + "\n" + "".join(bad_rows))
     settings = Settings(max_rejected_ratio=1.0)
-    with files.open_file(path) as opened, WatchedSpool(7) as spool:
+    with files.open_file(path) as opened, WatchedSpool(7) as bad:
         reader = open_reader(opened, path.name)
-        reading = Reading(reader, ROUTE, spool, settings, lambda _bytes_read: None)
-        async with aclosing(reading.rows(HEADER)) as rows:
+        reading = Reading(reader, ROUTE, bad, settings, lambda _bytes_read: None)
+        async with aclosing(reading.rows(HEADER, encode_rows)) as rows:
             assert [row async for row in rows] == []
 
-    assert (spool.count, reading.tally.rows_read) == (BAD_ROWS, BAD_ROWS)
-    assert [each.line_number for each in spool.first] == list(range(2, 22))
+    assert (bad.count, reading.tally.rows_read) == (BAD_ROWS, BAD_ROWS)
+    assert [each.line_number for each in bad.first] == list(range(2, 22))
     assert encoding
     assert writing
     assert threading.get_ident() not in encoding | writing
