@@ -8,26 +8,23 @@ where it stands, and one that is new, or that a run left half written, is put ri
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 
+import asyncpg
 import structlog
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import export_folder, export_mark
 from app.errors import ConfigError
 from app.export_folder import Changes, ExportFile, in_folder, locked
 from app.export_mark import Mark
 from app.settings import Settings
-from app.store.engine import driver_errors
+from app.store.driver_errors import driver_errors
 from app.store.scripts import Scripts, schema_names
-from models.ops import ChangedDay
 
 log = structlog.get_logger()
 
@@ -107,7 +104,7 @@ class Part:
 
 
 async def export(
-    engine: AsyncEngine,
+    connection: asyncpg.Connection,
     settings: Settings,
     *,
     year: int | None = None,
@@ -128,7 +125,7 @@ async def export(
     changes = Changes()
     with driver_errors():
         async with locked(settings.exports_dir):
-            await bring_up_to_date(engine, settings, changes, year, month, full=full)
+            await bring_up_to_date(connection, settings, changes, year, month, full=full)
     seconds = time.monotonic() - began
     log.info(
         "exports written",
@@ -141,7 +138,7 @@ async def export(
 
 
 async def bring_up_to_date(
-    engine: AsyncEngine,
+    connection: asyncpg.Connection,
     settings: Settings,
     changes: Changes,
     year: int | None,
@@ -153,15 +150,20 @@ async def bring_up_to_date(
     folder, scripts = settings.exports_dir, Scripts(schema_names(settings))
     templates = [table.template for table in EXPORT_TABLES]
     await in_folder(export_folder.begin, folder, templates)
-    async with snapshot(engine) as connection:
-        newest = await export_mark.newest(connection, settings.dw_schema)
+    # All statements see one state of the database.
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        newest = await export_mark.newest(connection, scripts)
         covered = await in_folder(export_mark.read, folder)
         if year is not None:
             parts = parts_of(year, month)
-        elif full or covered is None or not await export_mark.goes_on(connection, covered, newest):
+        elif (
+            full
+            or covered is None
+            or not await export_mark.goes_on(connection, scripts, covered, newest)
+        ):
             parts = [Part(table) for table in EXPORT_TABLES]
         else:
-            parts = await changed_parts(connection, covered)
+            parts = await changed_parts(connection, scripts, covered)
         for part in parts:
             await write_part(connection, scripts, folder, part, changes)
     if year is None and covered != newest:
@@ -175,35 +177,29 @@ def parts_of(year: int, month: int | None) -> list[Part]:
     return [Part(table, year, month) for table in EXPORT_TABLES if needed in table.template]
 
 
-async def changed_parts(connection: AsyncConnection, covered: Mark) -> list[Part]:
+async def changed_parts(
+    connection: asyncpg.Connection, scripts: Scripts, covered: Mark
+) -> list[Part]:
     """Gives what refreshes changed after the covered one."""
-    rows = await connection.execute(
-        select(ChangedDay.name, ChangedDay.day)
-        .where(ChangedDay.refresh_id > covered.refresh_id)
-        .distinct()
-        .order_by(ChangedDay.name, ChangedDay.day)
+    rows = await connection.fetch(
+        *scripts.call("exports/changed_days", refresh_id=covered.refresh_id)
     )
-    by_name = groupby(rows, key=lambda row: row.name)
-    days = {name: [row.day for row in group] for name, group in by_name}
+    by_name = groupby(rows, key=lambda row: row["name"])
+    days = {name: [row["day"] for row in group] for name, group in by_name}
     return [
         Part(table, days=days[table.derived]) for table in EXPORT_TABLES if table.derived in days
     ]
 
 
 async def write_part(
-    connection: AsyncConnection, scripts: Scripts, folder: Path, part: Part, changes: Changes
+    connection: asyncpg.Connection, scripts: Scripts, folder: Path, part: Part, changes: Changes
 ) -> None:
     """Writes the files of one table that differ, and removes those whose rows are gone."""
     obsolete = await in_folder(candidates, folder, part)
-    rows = await connection.execute(
-        scripts.statement(f"exports/{part.table.name}"),
-        {
-            "year": part.year,
-            "month": part.month,
-            "days": None if part.days is None else list(part.days),
-        },
-    )
-    files = list(files_of(part.table, list(rows.keys()), rows.all()))
+    days = None if part.days is None else list(part.days)
+    limits = {"year": part.year, "month": part.month, "days": days}
+    rows = await connection.fetch(*scripts.call(f"exports/{part.table.name}", **limits))
+    files = list(files_of(part.table, rows))
     for start in range(0, len(files), FILES_AT_ONCE):
         batch = files[start : start + FILES_AT_ONCE]
         await in_folder(export_folder.write_files, folder, batch, changes)
@@ -220,17 +216,12 @@ def candidates(folder: Path, part: Part) -> set[str]:
     }
 
 
-def files_of(
-    table: ExportTable, header: Sequence[str], rows: Sequence[Row[tuple[object, ...]]]
-) -> Iterator[ExportFile]:
+def files_of(table: ExportTable, rows: Sequence[asyncpg.Record]) -> Iterator[ExportFile]:
     """Gives a file for each run of rows with the same path."""
-
-    def path(row: Row[tuple[object, ...]]) -> str:
-        return table.template.format_map(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-
-    for of_file, group in groupby(rows, key=path):
-        lines = [",".join(header), *(",".join(map(as_text, row)) for row in group)]
-        yield ExportFile(of_file, "".join(f"{line}\n" for line in lines).encode())
+    for path, group in groupby(rows, key=table.template.format_map):
+        of_file = list(group)
+        lines = [of_file[0].keys(), *(map(as_text, row.values()) for row in of_file)]
+        yield ExportFile(path, "".join(f"{','.join(line)}\n" for line in lines).encode())
 
 
 def as_text(value: object) -> str:
@@ -244,13 +235,3 @@ def as_text(value: object) -> str:
             return value.isoformat()
         case _:
             return str(value)
-
-
-@asynccontextmanager
-async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Gives a connection whose statements all see one state of the database."""
-    async with engine.connect() as connection:
-        await connection.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        yield connection

@@ -6,11 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from app.export_folder import write_last
-from models.ops import Refresh
+from app.store.scripts import Scripts
 
 COVERED = ".covered.json"
 
@@ -42,35 +41,27 @@ def write(folder: Path, mark: Mark) -> None:
     write_last(folder / COVERED, (json.dumps(asdict(mark)) + "\n").encode())
 
 
-async def newest(connection: AsyncConnection, warehouse: str) -> Mark:
+async def newest(connection: asyncpg.Connection, scripts: Scripts) -> Mark:
     """Gives the mark of a folder that holds all there is."""
-    database = await connection.execute(
-        text(
-            "SELECT system_identifier || '/' || oid FROM pg_control_system(), pg_database"
-            " WHERE datname = current_database()"
-        )
-    )
-    name = f"{database.scalar_one()}/{warehouse}"
-    last = (
-        await connection.execute(
-            select(Refresh.refresh_id, Refresh.finished_at)
-            .order_by(Refresh.refresh_id.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    return (
-        Mark(name, last.refresh_id, last.finished_at.isoformat()) if last else Mark(name, 0, None)
+    row = await connection.fetchrow(*scripts.call("exports/newest_refresh"))
+    assert row  # noqa: S101 - the statement gives one row, whatever there is
+    finished_at = row["finished_at"]
+    return Mark(
+        database=f"{row['database']}/{scripts.schema('warehouse')}",
+        refresh_id=row["refresh_id"] or 0,
+        finished_at=finished_at.isoformat() if finished_at else None,
     )
 
 
-async def goes_on(connection: AsyncConnection, covered: Mark, newest: Mark) -> bool:
+async def goes_on(
+    connection: asyncpg.Connection, scripts: Scripts, covered: Mark, newest: Mark
+) -> bool:
     """Whether the refreshes after the covered one are all that separates the two marks."""
     if covered.database != newest.database:
         return False
     if covered.refresh_id == 0:
         return True
-    known = await connection.execute(
-        select(Refresh.finished_at).where(Refresh.refresh_id == covered.refresh_id)
+    finished_at = await connection.fetchval(
+        *scripts.call("exports/end_of_refresh", refresh_id=covered.refresh_id)
     )
-    finished_at = known.scalar_one_or_none()
     return finished_at is not None and finished_at.isoformat() == covered.finished_at

@@ -1,7 +1,8 @@
 """Brings the derived tables up to date with what loads touched; runs in the cron sidecar.
 
 Loads note the days they touch in `ops.touched_day`; a refresh uses the notes up, recomputes
-those days, and notes in `ops.changed_day` what the exports have to write again.
+those days, and notes in `ops.changed_day` what the exports have to write again. It runs every
+minute and mostly finds nothing to do, so it takes a plain asyncpg connection and imports little.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
+import asyncpg
 import structlog
-from sqlalchemy import delete, func, insert, literal, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.domain import LoadStatus
 from app.settings import Settings
-from app.store.engine import driver_errors
+from app.store.driver_errors import driver_errors
 from app.store.scripts import Scripts, schema_names
-from models.ops import ChangedDay, Load, Refresh, TouchedDay
 
 log = structlog.get_logger()
 
@@ -56,10 +54,10 @@ class Refreshed:
     """
 
     name: str
-    days_covered: int
-    rows_changed: int
-    covered_load_id: int | None
-    seconds: float
+    days_covered: int = 0
+    rows_changed: int = 0
+    covered_load_id: int | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Touched:
 
 
 async def refresh(
-    engine: AsyncEngine, settings: Settings, *, full: bool = False
+    connection: asyncpg.Connection, settings: Settings, *, full: bool = False
 ) -> list[Refreshed]:
     """Recomputes the days touched since the last refresh, or all; both give the same tables.
 
@@ -84,9 +82,15 @@ async def refresh(
     scripts = Scripts(schema_names(settings))
     refreshed = []
     with driver_errors():
+        waiting = await connection.fetch(*scripts.call("refresh/waiting_pipelines"))
+        pipelines = {row["pipeline"] for row in waiting}
         for table in DERIVED_TABLES:
-            async with engine.begin() as connection:
-                refreshed.append(await refresh_table(connection, scripts, table, full=full))
+            if full or table.pipeline in pipelines:
+                async with connection.transaction():
+                    done = await refresh_table(connection, scripts, table, full=full)
+            else:
+                done = Refreshed(table.name)
+            refreshed.append(done)
     log.info(
         "derived tables refreshed",
         full=full,
@@ -98,19 +102,17 @@ async def refresh(
 
 
 async def refresh_table(
-    connection: AsyncConnection, scripts: Scripts, table: DerivedTable, *, full: bool
+    connection: asyncpg.Connection, scripts: Scripts, table: DerivedTable, *, full: bool
 ) -> Refreshed:
     """Refreshes one derived table inside the caller's transaction, which holds the lock after."""
     began = time.monotonic()
     await take_lock(connection)
-    touched = await use_up_notes(connection, table.pipeline)
+    touched = await use_up_notes(connection, scripts, table.pipeline)
     if full:
         touched = await everything(connection, scripts, table)
     changed: list[date] = []
     if touched.days:
-        refreshed_at = await next_instant(connection, table)
-        changed = await recompute(connection, scripts, table, touched.days, refreshed_at)
-        await record(connection, table, touched, changed, refreshed_at)
+        changed = await recompute(connection, scripts, table, touched)
     return Refreshed(
         name=table.name,
         days_covered=len(touched.days),
@@ -120,89 +122,56 @@ async def refresh_table(
     )
 
 
-async def take_lock(connection: AsyncConnection) -> None:
+async def take_lock(connection: asyncpg.Connection) -> None:
     """Waits for other refreshes, of any table, to end; the transaction's end gives the lock back.
 
     One lock for all tables makes refresh_id follow the order of commits.
     """
-    await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-    await connection.execute(text(f"SELECT pg_advisory_xact_lock({REFRESH_LOCK})"))
+    await connection.execute(
+        f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SELECT pg_advisory_xact_lock({REFRESH_LOCK})"
+    )
 
 
-async def use_up_notes(connection: AsyncConnection, pipeline: str) -> Touched:
+async def use_up_notes(connection: asyncpg.Connection, scripts: Scripts, pipeline: str) -> Touched:
     """Removes the notes of loads that are committed by now, and gives what they say.
 
     Read before the rows are: a load that commits in between leaves its notes for the next run.
     """
-    notes = await connection.execute(
-        delete(TouchedDay)
-        .where(TouchedDay.pipeline == pipeline)
-        .returning(TouchedDay.day, TouchedDay.load_id)
-    )
-    load_ids_of_days = [(note.day, note.load_id) for note in notes]
-    days = sorted({day for day, _ in load_ids_of_days})
-    return Touched(days, max((load_id for _, load_id in load_ids_of_days), default=None))
+    notes = await connection.fetch(*scripts.call("refresh/use_up_notes", pipeline=pipeline))
+    days = sorted({note["day"] for note in notes})
+    return Touched(days, max((note["load_id"] for note in notes), default=None))
 
 
-async def everything(connection: AsyncConnection, scripts: Scripts, table: DerivedTable) -> Touched:
+async def everything(
+    connection: asyncpg.Connection, scripts: Scripts, table: DerivedTable
+) -> Touched:
     """Gives all days of the source and of the derived table, as if loads had just touched them."""
-    newest_load = select(func.max(Load.load_id)).where(
-        Load.pipeline == table.pipeline, Load.status == LoadStatus.LOADED
+    newest_load = await connection.fetchval(
+        *scripts.call("refresh/newest_load", pipeline=table.pipeline)
     )
-    covered_load_id = (await connection.execute(newest_load)).scalar_one()
-    days = await connection.execute(scripts.statement(f"refresh/{table.name}_days"))
-    return Touched(days.scalars().all(), covered_load_id)
-
-
-async def next_instant(connection: AsyncConnection, table: DerivedTable) -> datetime:
-    """Gives the time now, later than any earlier refresh even if the clock was set back."""
-    last = (
-        select(Refresh.started_at + text("interval '1 microsecond'"))
-        .where(Refresh.name == table.name)
-        .order_by(Refresh.refresh_id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    instant = await connection.execute(select(func.greatest(func.clock_timestamp(), last)))
-    moment: datetime = instant.scalar_one()
-    return moment
+    days = await connection.fetch(*scripts.call(f"refresh/{table.name}_days"))
+    return Touched([row["day"] for row in days], newest_load)
 
 
 async def recompute(
-    connection: AsyncConnection,
-    scripts: Scripts,
-    table: DerivedTable,
-    days: Sequence[date],
-    refreshed_at: datetime,
+    connection: asyncpg.Connection, scripts: Scripts, table: DerivedTable, touched: Touched
 ) -> list[date]:
-    """Makes the derived rows of the days right; gives the days whose rows changed."""
-    changed = await connection.execute(
-        scripts.statement(f"refresh/{table.name}"),
-        {"days": list(days), "refreshed_at": refreshed_at},
+    """Makes the derived rows of the days right; gives the days whose rows changed.
+
+    Writes down what the refresh covered, and the days that exports have to write again.
+    """
+    refreshed_at = await connection.fetchval(*scripts.call("refresh/next_instant", name=table.name))
+    changed = await connection.fetch(
+        *scripts.call(f"refresh/{table.name}", days=touched.days, refreshed_at=refreshed_at)
     )
-    return list(changed.scalars())
-
-
-async def record(
-    connection: AsyncConnection,
-    table: DerivedTable,
-    touched: Touched,
-    changed: Sequence[date],
-    refreshed_at: datetime,
-) -> None:
-    """Writes what the refresh covered, and the days that exports have to write again."""
-    inserted = await connection.execute(
-        insert(Refresh)
-        .values(
+    days = [row["day"] for row in changed]
+    await connection.execute(
+        *scripts.call(
+            "refresh/record",
             name=table.name,
             started_at=refreshed_at,
-            finished_at=func.greatest(func.clock_timestamp(), literal(refreshed_at)),
-            rows_changed=len(changed),
             covered_load_id=touched.covered_load_id,
+            days=days,
         )
-        .returning(Refresh.refresh_id)
     )
-    refresh_id = inserted.scalar_one()
-    if changed:
-        rows = [{"name": table.name, "day": day, "refresh_id": refresh_id} for day in changed]
-        await connection.execute(insert(ChangedDay), rows)
+    return days

@@ -18,6 +18,7 @@ from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
 from app.refresh import refresh
+from app.store.engine import driver_connection, driver_errors
 from app.watcher import Watcher
 
 log = structlog.get_logger()
@@ -231,9 +232,10 @@ async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) 
 
 async def derive(tools: Tools) -> None:
     """Refreshes and exports once; what keeps it from that is logged and left to the next time."""
-    with outlived("refresh or export has to wait"):
-        await refresh(tools.engine, tools.settings)
-        await export(tools.engine, tools.settings)
+    with outlived("refresh or export has to wait"), driver_errors():
+        async with tools.engine.connect() as connection:
+            await refresh(driver_connection(connection), tools.settings)
+            await export(driver_connection(connection), tools.settings)
 
 
 @contextmanager

@@ -1,22 +1,31 @@
-"""What every command needs before its own work: settings, logs, a database, an engine, tools."""
+"""What a command that loads needs before its own work: a database, an engine, the tools."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app import log
+from app.connected import bare_errors, settings_for
 from app.loader import Tools
 from app.pipelines import all_pipelines
-from app.settings import Settings, load_settings
+from app.settings import Settings
 from app.store import migrate
 from app.store.database import Database, open_database
 from app.store.engine import connected_engine, driver_errors
 from app.store.scripts import Scripts, schema_names
+
+__all__ = [
+    "Session",
+    "bare_errors",
+    "open_session",
+    "run_in_session",
+    "settings_for",
+    "stop_on_signals",
+]
 
 T = TypeVar("T")
 
@@ -27,13 +36,6 @@ class Session:
 
     database: Database
     tools: Tools
-
-
-def settings_for(*, quiet: bool = True, log_file: str | None = None) -> Settings:
-    """Reads the settings and sets up the logs."""
-    settings = load_settings()
-    log.set_up(settings, quiet=quiet, log_file=log_file)
-    return settings
 
 
 @asynccontextmanager
@@ -63,21 +65,6 @@ def run_in_session(
                 migrate.upgrade(settings, database.url)
         with bare_errors():
             return asyncio.run(with_session())
-
-
-@contextmanager
-def bare_errors() -> Iterator[None]:
-    """Raises what task groups wrapped as it was raised, unless there are several such errors."""
-    cause: Exception
-    try:
-        yield
-    except ExceptionGroup as group:
-        cause = group
-        while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
-            cause = cause.exceptions[0]
-    else:
-        return
-    raise cause
 
 
 def stop_on_signals() -> asyncio.Event:

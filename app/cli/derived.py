@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from app.connected import run_connected, settings_for
 from app.errors import ConfigError
 from app.export import export as write_exports
 from app.refresh import refresh as refresh_tables
-from app.session import run_in_session, settings_for
 
 group = typer.Typer()
 
@@ -20,9 +20,7 @@ Full = Annotated[bool, typer.Option("--full", help="Everything, not only what ch
 def refresh(*, full: Full = False) -> None:
     """Brings the derived tables up to date; only what changed, unless told otherwise."""
     settings = settings_for(quiet=False)
-    run_in_session(
-        settings, lambda session: refresh_tables(session.tools.engine, settings, full=full)
-    )
+    run_connected(settings, lambda connection: refresh_tables(connection, settings, full=full))
 
 
 @group.command()
@@ -36,9 +34,7 @@ def export(
     if month and not year:
         raise ConfigError("--month needs --year: name both, or only the year")
     settings = settings_for(quiet=False)
-    run_in_session(
+    run_connected(
         settings,
-        lambda session: write_exports(
-            session.tools.engine, settings, year=year, month=month, full=full
-        ),
+        lambda connection: write_exports(connection, settings, year=year, month=month, full=full),
     )

@@ -13,11 +13,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import ConfigError
-from app.export import export
-from app.refresh import refresh
 from app.settings import Settings
 from app.store import migrate
 from app.store.engine import connected_engine
+from tests.derived import export, refresh
 from tests.integration.exports_tree import (
     COUNTS,
     LOANS,

@@ -17,9 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import export_folder
 from app.errors import ConfigError, RetryableError
-from app.export import export
-from app.refresh import refresh
 from app.settings import Settings
+from tests.derived import export, refresh
 from tests.integration.exports_tree import COUNTS, LOANS, VALUES, assert_tree_is_right, hidden, tree
 from tests.integration.warehouse_rows import Counts, Warehouse
 

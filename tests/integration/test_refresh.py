@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.refresh import refresh
 from app.settings import Settings
 from app.store.scripts import Scripts, schema_names
+from tests.derived import refresh
 from tests.integration.warehouse_rows import (
     FIRST,
     HIST,

@@ -9,14 +9,13 @@ from datetime import date, datetime, timedelta
 
 import asyncpg
 import pytest
-import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import refresh as refreshing
 from app.errors import RetryableError
-from app.refresh import refresh
 from app.settings import Settings
 from app.store.engine import connected_engine
+from tests.derived import refresh
 from tests.integration.warehouse_rows import (
     FIRST,
     HIST,
@@ -233,7 +232,7 @@ async def test_trouble_with_one_table_keeps_its_notes_and_what_others_have_done(
         "ALTER TABLE warehouse.entity_daily ADD CONSTRAINT ck_luck CHECK (sum_value <> 13)"
     )
 
-    with pytest.raises(sqlalchemy.exc.IntegrityError):
+    with pytest.raises(asyncpg.CheckViolationError):
         await refresh(engine, settings)
 
     await assert_rates_are_right(warehouse)

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.refresh import refresh
 from app.settings import Settings
+from tests.derived import refresh
 from tests.integration.warehouse_rows import Warehouse, mean_text
 
 STATS = ["sum_values", "min_values", "max_values", "mean_values"]
