@@ -13,13 +13,12 @@ from pathlib import Path
 
 from benchmarks.refreshes import YEARS, facts_of, fill
 from benchmarks.results import Measured, Timer, at_most_more, faster
-from benchmarks.stand import Stand, stand
+from benchmarks.stand import PEERS, PEERS_PYTHON, Stand, stand
 
 # The exports are of days, however many rows these have.
 ROWS_A_MONTH = 20_000
 REPETITIONS = 10
-PEERS_PYTHON = Path(__file__).parent / ".venv" / "bin" / "python"
-PEER = Path(__file__).parent / "peers" / "export_tree.py"
+PEER = PEERS / "export_tree.py"
 
 Numbers = tuple[list[str], list[list[Decimal]]]
 """A file's header, and its rows."""

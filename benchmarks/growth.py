@@ -15,12 +15,11 @@ from time import perf_counter
 
 import asyncpg
 
-from benchmarks.exports import PEERS_PYTHON
 from benchmarks.files import month_frame, write_month
 from benchmarks.months import FORGET_MONTH, PEER_TABLE
 from benchmarks.refreshes import ROWS_A_MONTH, after_new_days, fill
 from benchmarks.results import FOLDER, Measured, Timer, machine
-from benchmarks.stand import LONGEST_LOAD_SECONDS, Stand, server, service, stand
+from benchmarks.stand import LONGEST_LOAD_SECONDS, PEERS_PYTHON, Stand, server, service, stand
 
 PLOT = FOLDER / "plot.py"
 REPETITIONS = 3

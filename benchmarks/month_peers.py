@@ -14,10 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from benchmarks.files import month_frame, write_month
 from benchmarks.months import FORGET_MONTH, ROWS
 from benchmarks.results import Measured, Timer, faster
-from benchmarks.stand import Stand, stand
+from benchmarks.stand import PEERS, PEERS_PYTHON, Stand, stand
 
-SCRIPTS = Path(__file__).parent / "peers"
-PEERS_PYTHON = Path(__file__).parent / ".venv" / "bin" / "python"
 # One run of what takes longer than this has to do.
 LONGEST_REPEATED_SECONDS = 180
 LONGEST_REPEATED_QUICK_SECONDS = 5
@@ -116,7 +114,7 @@ def script(name: str, *words: str) -> tuple[str, Run]:
     def run(stand: Stand, path: Path) -> float:
         # In the stand's folder: dlt looks for settings of its own where it is started.
         ended = subprocess.run(
-            [PEERS_PYTHON, SCRIPTS / name, stand.url, path, *words],
+            [PEERS_PYTHON, PEERS / name, stand.url, path, *words],
             cwd=stand.folder,
             check=True,
             stdout=subprocess.PIPE,
@@ -135,7 +133,7 @@ def run_pgloader(stand: Stand, path: Path) -> float:
     environment = {**os.environ, "FILE": str(path), "URL": url}
     began = time.perf_counter()
     subprocess.run(
-        ["pgloader", "--quiet", "--root-dir", stand.folder / "pgloader", SCRIPTS / "month.load"],
+        ["pgloader", "--quiet", "--root-dir", stand.folder / "pgloader", PEERS / "month.load"],
         env=environment,
         check=True,
         stdout=subprocess.DEVNULL,

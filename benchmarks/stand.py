@@ -24,6 +24,9 @@ import asyncpg
 from app.store import embedded, server_launch
 
 PROJECT = Path(__file__).parents[1]
+# The peers' environment, which `make bench` sets up, and their scripts.
+PEERS_PYTHON = PROJECT / "benchmarks" / ".venv" / "bin" / "python"
+PEERS = PROJECT / "benchmarks" / "peers"
 LONGEST_LOAD_SECONDS = 300
 LOOK_SECONDS = 0.002
 START_SECONDS = 60
