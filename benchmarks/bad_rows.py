@@ -49,12 +49,9 @@ def measure(timer: Timer, quick: bool) -> Iterator[Measured]:
 
 def compare(stand: Stand, timer: Timer, rows: int) -> Measured:
     """Drops the clean file and the spoilt one in turn, and checks what became of every row."""
-    (stand.folder / "spoilt").mkdir()
     clean_file = write_month(month_frame(2023, 1, rows), stand.folder / "entity_2023_01.csv")
-    spoilt_file = stand.folder / "spoilt" / clean_file.name
-    lines = clean_file.read_bytes().split(b"\n")
-    bad_lines = spoil(lines)
-    spoilt_file.write_bytes(b"\n".join(lines))
+    spoilt_file = stand.folder / "entity_2023_01_spoilt.csv"
+    bad_lines = write_spoilt(clean_file, spoilt_file)
     spoilt, clean = [], []
     for _ in timer.repetitions("row 5, run"):
         clean.append(drop(stand, clean_file))
@@ -65,6 +62,14 @@ def compare(stand: Stand, timer: Timer, rows: int) -> Measured:
     ways = f"the ways: {', '.join(KINDS)}, a line over 1 MiB"
     command = f"Sluice: the same month without bad rows; {ways}"
     return faster("5", work, spoilt, command, clean, TARGET)
+
+
+def write_spoilt(clean_file: Path, spoilt_file: Path) -> list[int]:
+    """Writes the file with a thousandth of its lines spoilt, and gives their numbers."""
+    lines = clean_file.read_bytes().split(b"\n")
+    bad_lines = spoil(lines)
+    spoilt_file.write_bytes(b"\n".join(lines))
+    return bad_lines
 
 
 def spoil(lines: list[bytes]) -> list[int]:
