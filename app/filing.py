@@ -45,15 +45,13 @@ async def file_away(
     )
     note = None
     if load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED):
-        async with connection.begin():
-            rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
+        rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
         note = quarantine_note(load, examined.content.sha256, rejects)
     stored = await threads.run_until(loaded.stopped, move, loaded, note, settings)
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
     filed_path = str(stored.path.absolute()) if stored.path else None
-    async with connection.begin():
-        await ledger.record_filed(connection, load.load_id, filed_path)
+    await ledger.record_filed(connection, load.load_id, filed_path)
     return replace(load, filed_path=filed_path)
 
 

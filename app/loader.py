@@ -24,7 +24,7 @@ from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
 from app.reading import Progress, Reading
 from app.settings import Settings
-from app.store import ledger, warehouse
+from app.store import direct, lane_locks, ledger, warehouse
 from app.store.engine import describe, driver_error, driver_errors
 from app.store.months import Month
 from app.store.rejects import RejectSpool
@@ -95,12 +95,11 @@ async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[Asyn
     when another service keeps the lane for very long.
     """
     lane = examined.content.lane(examined.arrival.name)
-    async with engine.connect() as connection:
+    async with direct.connect(engine) as connection:
         try:
             await wait_for_lane(connection, lane)
             yield connection
-            async with connection.begin():
-                await ledger.unlock(connection, lane)
+            await lane_locks.give_back(connection, lane)
         except BaseException:
             with suppress(Exception):
                 await connection.invalidate()
@@ -114,10 +113,7 @@ async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
     """
     until = time.monotonic() + LONGEST_LANE_WAIT_SECONDS
     seconds = FIRST_LANE_PAUSE_SECONDS
-    while True:
-        async with connection.begin():
-            if await ledger.lock(connection, lane):
-                return
+    while not await lane_locks.take(connection, lane):
         reason = f"Another service loads into {lane}"
         if time.monotonic() > until:
             raise RetryableError(f"{reason}; it has kept others waiting for minutes")
@@ -132,15 +128,12 @@ async def settle(
 ) -> Load:
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
-    async with connection.begin():
-        unfiled = await ledger.find_unfiled(connection, arrival, content.sha256)
-        if unfiled and not order.force:
-            return unfiled
-        if not (order.force or examined.fault):
-            same = await ledger.find_same_content(connection, content)
-            if same is not None:
-                return await ledger.record_duplicate(connection, arrival, content, of=same)
-        load_id, attempts = await ledger.claim(connection, arrival, content)
+    earlier = await ledger.find_earlier(connection, arrival, content)
+    if earlier.unfiled and not order.force:
+        return await ledger.read(connection, earlier.unfiled)
+    if earlier.same and not (order.force or examined.fault):
+        return await ledger.record_duplicate(connection, arrival, content, of=earlier.same)
+    load_id, attempts = await ledger.claim(connection, arrival, content, earlier)
     bind_contextvars(load_id=load_id)
     again = {"attempt": attempts} if attempts > 1 else {}
     log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes, **again)
@@ -201,8 +194,7 @@ async def bring_in(
     """
     reader, route = examined.require_route()
     reading = Reading(reader, route, rejects, tools.settings, order.on_progress)
-    async with connection.begin():
-        await ledger.limit_lock_waits(connection)
+    async with direct.transaction(connection):
         month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
         async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
             require_unchanged(examined)
@@ -226,7 +218,7 @@ async def end_badly(
 
     file_stays: the file is left in imports/, for another load of what it holds then.
     """
-    async with connection.begin():
+    async with direct.transaction(connection):
         counts = LoadCounts()
         if rejects:
             await rejects.copy_into(connection)

@@ -22,7 +22,7 @@ from app.files import printable_name
 from app.folder import waiting_files
 from app.loader import Tools
 from app.settings import Settings
-from app.store import ledger
+from app.store import direct, lane_locks, ledger
 from app.store.engine import driver_errors
 from app.store.ledger import Unsettled
 
@@ -56,9 +56,8 @@ async def close_books(tools: Tools) -> None:
         waiting = await threads.run(waiting_files, tools.settings)
     present = {printable_name(each.path.name) for each in waiting}
     with driver_errors():
-        async with tools.engine.connect() as connection:
-            async with connection.begin():
-                await ledger.limit_lock_waits(connection)
+        async with direct.connect(tools.engine) as connection:
+            async with direct.transaction(connection):
                 unsettled = await ledger.find_unsettled(connection)
             for load in unsettled:
                 if load.file_name not in present:
@@ -70,9 +69,8 @@ async def settle_without_file(
 ) -> None:
     """Closes the books on a load whose file is not in imports/ any more."""
     lane = unsettled.content.lane(unsettled.file_name)
-    async with connection.begin():
-        await ledger.limit_lock_waits(connection)
-        if not await ledger.try_lock(connection, lane):
+    async with direct.transaction(connection):
+        if not await lane_locks.take_for_transaction(connection, lane):
             return
         # Another service may have ended it since it was found.
         for load in await ledger.find_unsettled(connection, unsettled.load_id):

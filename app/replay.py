@@ -11,7 +11,7 @@ from app import archive, files, threads
 from app.domain import Arrival, Load, LoadStatus
 from app.errors import ConfigError
 from app.loader import Order, Tools, load_file
-from app.store import ledger
+from app.store import direct, ledger
 from app.store.engine import driver_errors
 from models import ops
 
@@ -65,5 +65,5 @@ async def follow_the_file(load_id: int, old_path: Path, again: Load, tools: Tool
     note = old_path.with_name(old_path.name + archive.NOTE_ENDING)
     await threads.run(note.unlink, missing_ok=True)
     with driver_errors():
-        async with tools.engine.begin() as connection:
+        async with direct.connect(tools.engine) as connection:
             await ledger.record_filed(connection, load_id, again.filed_path)

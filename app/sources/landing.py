@@ -86,5 +86,5 @@ async def find_load(tools: Tools, file_name: str, sha256: str) -> Load | None:
     )
     with driver_errors():
         async with tools.engine.connect() as connection:
-            row = (await connection.execute(newest)).one_or_none()
+            row = (await connection.execute(newest)).mappings().one_or_none()
     return ledger.as_load(row) if row else None

@@ -1,24 +1,23 @@
 """The ledger of loads: claim, end and file a load, and find out what happened before.
 
-Every function runs inside the caller's transaction and commits nothing.
+Takes connections of `direct.connect`: outside of a transaction, each function commits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, select, text, update
+import asyncpg
+from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Reject
+from app.store import direct
+from app.store import ledger_queries as queries
+from app.store.ledger_queries import Known
 from models import ops
-
-LOCK_WAIT = "3s"
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,178 +36,92 @@ class Content:
         return f"{self.pipeline}/{self.scope or ''}" if self.pipeline else f"?/{file_name}"
 
 
-def lock_key(lane: str) -> int:
-    """Gives the advisory lock key of a lane: the first 8 bytes of its SHA-256, signed."""
-    digest = hashlib.sha256(f"sluice/{lane}".encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the ledger holds of a file about to be loaded, and of its place.
 
-
-async def lock(connection: AsyncConnection, lane: str) -> bool:
-    """Takes the lane until `unlock` or disconnect, unless another connection has it."""
-    locking = text("SELECT pg_try_advisory_lock(:key)")
-    taken = await connection.execute(locking, {"key": lock_key(lane)})
-    return bool(taken.scalar_one())
-
-
-async def limit_lock_waits(connection: AsyncConnection) -> None:
-    """Lets statements of this transaction wait for somebody's lock for some seconds at most.
-
-    So that what is waited for can be said before it is tried again.
+    unfiled: the load of this very file that ended, but its file never left imports/ (a crash in
+        between). same: the latest loaded one of the place, where that brought this very content.
+    is_running: whether a load of the file was broken off; nobody runs it, as the caller has the
+        lane.
     """
-    await connection.execute(
-        text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_WAIT}
-    )
+
+    unfiled: int | None
+    same: int | None
+    is_running: bool
 
 
-async def unlock(connection: AsyncConnection, lane: str) -> None:
-    """Lets the next one in."""
-    await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": lock_key(lane)})
-
-
-def _same_place(content: Content) -> ColumnElement[bool]:
-    # `= value` or `IS NULL`, since an index cannot serve IS NOT DISTINCT FROM.
-    return and_(ops.Load.pipeline == content.pipeline, ops.Load.scope == content.scope)
-
-
-def _same_file(arrival: Arrival) -> ColumnElement[bool]:
-    return and_(ops.Load.file_name == arrival.name, ops.Load.folder == arrival.folder)
-
-
-def as_load(row: Row[tuple[ops.Load]]) -> Load:
-    """Gives a ledger row as a value."""
-    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-    counts = {name: fields[f"rows_{name}"] for name in asdict(LoadCounts())}
+def as_load(line: asyncpg.Record | RowMapping) -> Load:
+    """Gives a ledger line as a value."""
     return Load(
-        load_id=fields["load_id"],
-        pipeline=fields["pipeline"],
-        file_name=fields["file_name"],
-        status=LoadStatus(fields["status"]),
-        counts=LoadCounts(**counts),
-        error=fields["error"],
-        filed_path=fields["filed_path"],
-        fault=Fault(**fields["fault"]) if fields["fault"] else None,
+        load_id=line["load_id"],
+        pipeline=line["pipeline"],
+        file_name=line["file_name"],
+        status=LoadStatus(line["status"]),
+        counts=LoadCounts(*(line[name] for name in queries.COUNTS)),
+        error=line["error"],
+        filed_path=line["filed_path"],
+        fault=Fault(**line["fault"]) if line["fault"] else None,
     )
 
 
-async def find_unfiled(connection: AsyncConnection, arrival: Arrival, sha256: str) -> Load | None:
-    """Finds an ended load of this very file whose file never left imports/ (a crash in between)."""
-    ended = (
-        select(ops.Load.__table__)
-        .where(
-            ops.Load.sha256 == sha256,
-            _same_file(arrival),
-            ops.Load.filed_at.is_(None),
-            ops.Load.status != LoadStatus.RUNNING,
-        )
-        .order_by(ops.Load.load_id.desc())
-        .limit(1)
+def _describe(arrival: Arrival, content: Content) -> tuple[Known, Mapping[str, object]]:
+    known = Known(
+        content.pipeline is not None, content.scope is not None, arrival.folder is not None
     )
-    row = (await connection.execute(ended)).one_or_none()
-    return as_load(row) if row else None
+    return known, {
+        "pipeline": content.pipeline,
+        "scope": content.scope,
+        "sha256": content.sha256,
+        "file_name": arrival.name,
+        "folder": arrival.folder,
+        "file_bytes": arrival.file_bytes,
+        "discovered_at": arrival.discovered_at,
+    }
+
+
+async def find_earlier(connection: AsyncConnection, arrival: Arrival, content: Content) -> Earlier:
+    """Finds out what happened before to the file and to its place."""
+    known, line = _describe(arrival, content)
+    [found] = await queries.earlier(known).rows(connection, **line)
+    return Earlier(*found)
 
 
 async def find_same_content(connection: AsyncConnection, content: Content) -> int | None:
     """Gives the latest loaded load of the same place, if its content is this very one."""
-    latest = (
-        select(ops.Load.load_id, ops.Load.sha256)
-        .where(_same_place(content), ops.Load.status == LoadStatus.LOADED)
-        .order_by(ops.Load.finished_at.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(latest)).one_or_none()
-    return row.load_id if row and row.sha256 == content.sha256 else None
+    known = Known(content.pipeline is not None, content.scope is not None, folder=False)
+    values = {name: getattr(content, name) for name in ("pipeline", "scope", "sha256")}
+    found = await queries.same(known).rows(connection, **values)
+    return found[0]["load_id"] if found else None
 
 
-async def claim(connection: AsyncConnection, arrival: Arrival, content: Content) -> tuple[int, int]:
+async def claim(
+    connection: AsyncConnection, arrival: Arrival, content: Content, earlier: Earlier
+) -> tuple[int, int]:
     """Writes the start of a load and returns its id, and how often it was begun.
 
     A load of the same file that was broken off is taken up again under its own id, and one of
-    what the file held before it was overwritten is ended. The caller holds the lane's lock, so
-    a `running` load there is never one that really runs.
+    what the file held before it was overwritten is ended.
     """
-    await _end_overwritten(connection, arrival, content)
-    broken_off = (
-        select(ops.Load.load_id)
-        .where(
-            _same_place(content),
-            ops.Load.status == LoadStatus.RUNNING,
-            ops.Load.filed_at.is_(None),
-            ops.Load.sha256 == content.sha256,
-            _same_file(arrival),
-        )
-        .order_by(ops.Load.load_id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    taken_up = await connection.execute(
-        update(ops.Load)
-        .where(ops.Load.load_id == broken_off)
-        .values(
-            attempt=ops.Load.attempt + 1,
-            started_at=func.clock_timestamp(),
-            worker=WORKER,
-            error=None,
-        )
-        .returning(ops.Load.load_id, ops.Load.attempt)
-    )
-    if begun := taken_up.one_or_none():
-        return begun.load_id, begun.attempt
-    inserted = await connection.execute(
-        insert(ops.Load)
-        .values(**_description(arrival, content), status=LoadStatus.RUNNING)
-        .returning(ops.Load.load_id)
-    )
-    return inserted.scalar_one(), 1
-
-
-async def _end_overwritten(connection: AsyncConnection, arrival: Arrival, content: Content) -> None:
-    await connection.execute(
-        update(ops.Load)
-        .where(
-            _same_place(content),
-            ops.Load.status == LoadStatus.RUNNING,
-            ops.Load.filed_at.is_(None),
-            ops.Load.sha256 != content.sha256,
-            _same_file(arrival),
-        )
-        .values(
-            status=LoadStatus.FAILED,
-            finished_at=func.clock_timestamp(),
-            filed_at=func.clock_timestamp(),
-            error="Broken off, and the file was overwritten before it could be loaded again.",
-        )
-    )
+    known, line = _describe(arrival, content)
+    if earlier.is_running:
+        async with direct.transaction(connection):
+            await queries.end_overwritten(known).rows(connection, **line)
+            taken_up = await queries.take_up(known).rows(connection, **line)
+        if taken_up:
+            return taken_up[0]["load_id"], taken_up[0]["attempt"]
+    [begun] = await queries.begin().rows(connection, **line)
+    return begun["load_id"], 1
 
 
 async def record_duplicate(
     connection: AsyncConnection, arrival: Arrival, content: Content, *, of: int
 ) -> Load:
     """Writes that a file holds what load `of` brought already, in a load of its own."""
-    inserted = await connection.execute(
-        insert(ops.Load)
-        .values(
-            **_description(arrival, content),
-            status=LoadStatus.DUPLICATE,
-            finished_at=func.clock_timestamp(),
-            error=f"The same content as load {of}, the latest one; nothing to load.",
-        )
-        .returning(ops.Load.__table__)
-    )
-    return as_load(inserted.one())
-
-
-def _description(arrival: Arrival, content: Content) -> Mapping[str, object]:
-    return {
-        "pipeline": content.pipeline,
-        "scope": content.scope,
-        "file_name": arrival.name,
-        "folder": arrival.folder,
-        "file_bytes": arrival.file_bytes,
-        "sha256": content.sha256,
-        "discovered_at": arrival.discovered_at,
-        "started_at": func.clock_timestamp(),
-        "worker": WORKER,
-    }
+    _, line = _describe(arrival, content)
+    error = f"The same content as load {of}, the latest one; nothing to load."
+    [ended] = await queries.duplicate().rows(connection, **line, error=error)
+    return as_load(ended)
 
 
 async def end(
@@ -219,32 +132,33 @@ async def end(
     error: str | None = None,
     fault: Fault | None = None,
 ) -> Load:
-    """Writes how a running load ended."""
-    values: dict[str, object] = {f"rows_{name}": n for name, n in asdict(counts).items()}
-    values |= {"status": status, "error": error, "fault": asdict(fault) if fault else None}
-    ended = await connection.execute(
-        update(ops.Load)
-        .where(ops.Load.load_id == load_id)
-        .values(finished_at=func.clock_timestamp(), **values)
-        .returning(ops.Load.__table__)
+    """Writes how a running load ended; in the transaction of the rows it brought."""
+    [ended] = await queries.end().rows(
+        connection,
+        of_load=load_id,
+        status=status.value,
+        error=error,
+        fault=json.dumps(asdict(fault)) if fault else None,
+        **{f"rows_{name}": count for name, count in asdict(counts).items()},
     )
-    return as_load(ended.one())
+    return as_load(ended)
 
 
 async def record_filed(connection: AsyncConnection, load_id: int, filed_path: str | None) -> None:
     """Writes that the load's file has left imports/, and where it is kept."""
-    await connection.execute(
-        update(ops.Load)
-        .where(ops.Load.load_id == load_id)
-        .values(filed_at=func.clock_timestamp(), filed_path=filed_path)
-    )
+    await queries.filed().rows(connection, of_load=load_id, filed_path=filed_path)
 
 
 async def find(connection: AsyncConnection, load_id: int) -> Load | None:
     """Gives one load, None where the ledger has no such id."""
-    rows = await connection.execute(select(ops.Load.__table__).where(ops.Load.load_id == load_id))
-    row = rows.one_or_none()
-    return as_load(row) if row else None
+    lines = await queries.one().rows(connection, of_load=load_id)
+    return as_load(lines[0]) if lines else None
+
+
+async def read(connection: AsyncConnection, load_id: int) -> Load:
+    """Gives a load that is known to be there; the ledger forgets none."""
+    [line] = await queries.one().rows(connection, of_load=load_id)
+    return as_load(line)
 
 
 async def first_rejects(connection: AsyncConnection, load_id: int, limit: int) -> list[Reject]:
@@ -278,7 +192,6 @@ async def find_unsettled(
     unfiled = select(table.__table__).where(table.filed_at.is_(None)).order_by(table.load_id)
     if load_id is not None:
         unfiled = unfiled.where(table.load_id == load_id)
-    rows = await connection.execute(unfiled)
     return [
         Unsettled(
             row.load_id,
@@ -287,12 +200,5 @@ async def find_unsettled(
             LoadStatus(row.status),
             Content(row.pipeline, row.scope, row.sha256),
         )
-        for row in rows
+        for row in await connection.execute(unfiled)
     ]
-
-
-async def try_lock(connection: AsyncConnection, lane: str) -> bool:
-    """Takes the lane's lock until the transaction's end, unless another connection has it."""
-    locking = text("SELECT pg_try_advisory_xact_lock(:key)")
-    taken = await connection.execute(locking, {"key": lock_key(lane)})
-    return bool(taken.scalar_one())

@@ -28,8 +28,9 @@ async def copy_rows(
     Nothing is committed here. Raises RuntimeError, before anything is copied, where no
     transaction is open.
     """
-    await connection.execute(text("SELECT 1"))
     driver = driver_connection(connection)
+    if not driver.is_in_transaction():
+        await connection.execute(text("SELECT 1"))
     if not driver.is_in_transaction():
         raise RuntimeError("COPY needs an open transaction, or it would commit by itself")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import polars as pl
@@ -14,7 +15,10 @@ from app.domain import Contract, LoadCounts, Merge, Tally
 from app.store import comparison, months, staging
 from app.store.comparison import Rows
 from app.store.copy_format import encode_rows
+from app.store.direct import Query, compiled
+from app.store.engine import driver_connection
 from app.store.months import Month
+from app.store.scripts import Scripts
 from models.base import STAGING
 
 # Fewer rows are merged well without fresh statistics.
@@ -89,13 +93,20 @@ class StagedRows:
         staged = f'"{scripts.schema(STAGING)}"."{self.table}"'
         if tally.rows_staged >= ANALYZE_ROWS:
             await connection.execute(text(f"ANALYZE {staged}"))
-        statement = scripts.statement(f"merge/{self.table}")
-        counts = (await connection.execute(statement, {"load_id": self.month.load_id})).one()
-        await connection.execute(text(f"DELETE FROM {staged}"))
-        return LoadCounts(
-            inserted=counts.rows_inserted,
-            updated=counts.rows_updated,
-            unchanged=counts.rows_unchanged,
-            deleted=counts.rows_deleted,
-            duplicate=counts.rows_duplicate,
+        [counts] = await merge_query(scripts, self.table).rows(
+            connection, load_id=self.month.load_id, rows_staged=tally.rows_staged
         )
+        await driver_connection(connection).execute(f"DELETE FROM {staged}")
+        return LoadCounts(
+            inserted=counts["rows_inserted"],
+            updated=counts["rows_updated"],
+            unchanged=counts["rows_unchanged"],
+            deleted=counts["rows_deleted"],
+            duplicate=counts["rows_duplicate"],
+        )
+
+
+@lru_cache(maxsize=16)
+def merge_query(scripts: Scripts, pipeline_name: str) -> Query:
+    """Gives a feed's merge script for the driver."""
+    return compiled(scripts.statement(f"merge/{pipeline_name}"))

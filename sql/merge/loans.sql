@@ -2,7 +2,7 @@
 -- Grain: one row per repayment_date; the last line of a date that stands twice counts.
 -- A row of an older as-of date never overwrites a newer one; where only the as-of date moves
 -- on, the row keeps its load_id and updated_at and counts as unchanged.
--- Parameters: load_id. Run by: the load, inside its transaction. Returns: the row counts.
+-- Parameters: load_id, rows_staged. Run by: the load, inside its transaction. Returns: the row counts.
 WITH newest AS (
     SELECT DISTINCT ON (repayment_date)
         repayment_date,
@@ -65,5 +65,5 @@ SELECT
     count(*) FILTER (WHERE action = 'UPDATE' AND numbers_changed) AS rows_updated,
     (SELECT count(*) FROM newest) - count(*) FILTER (WHERE numbers_changed) AS rows_unchanged,
     0 AS rows_deleted,
-    (SELECT count(*) FROM {staging}.loans) - (SELECT count(*) FROM newest) AS rows_duplicate
+    CAST(:rows_staged AS bigint) - (SELECT count(*) FROM newest) AS rows_duplicate
 FROM merged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.testing import capture_logs
 
 from app.domain import Arrival, Load, LoadStatus
@@ -16,7 +16,7 @@ from app.loader import Order, Tools
 from app.pipelines import all_pipelines
 from app.replay import replay
 from app.settings import Settings
-from app.store import ledger
+from app.store import direct, ledger
 from app.store.ledger import Content
 from app.store.scripts import Scripts, schema_names
 from tests.loading import Folder
@@ -77,12 +77,16 @@ async def test_a_replayed_file_from_the_top_of_the_folder_keeps_its_line(
 async def test_a_broken_off_load_is_taken_up_by_the_file_of_its_own_folder_only(
     engine: AsyncEngine, arrival: Arrival
 ) -> None:
-    async with engine.begin() as connection:
-        first = await ledger.claim(connection, arrival, CONTENT)
+    async def claim(connection: AsyncConnection, arrival: Arrival) -> tuple[int, int]:
+        earlier = await ledger.find_earlier(connection, arrival, CONTENT)
+        return await ledger.claim(connection, arrival, CONTENT, earlier)
+
+    async with direct.connect(engine) as connection:
+        first = await claim(connection, arrival)
         for other in (None, "job_titles"):
-            elsewhere = await ledger.claim(connection, replace(arrival, folder=other), CONTENT)
+            elsewhere = await claim(connection, replace(arrival, folder=other))
             assert elsewhere[0] != first[0]
-        assert await ledger.claim(connection, arrival, CONTENT) == (first[0], 2)
+        assert await claim(connection, arrival) == (first[0], 2)
         unsettled = await ledger.find_unsettled(connection)
 
     assert [each.folder for each in unsettled] == ["loans", None, "job_titles"]
@@ -95,12 +99,11 @@ async def test_an_unfiled_load_is_found_for_the_file_of_its_own_folder_only(
         "INSERT INTO ops.load (file_name, folder, file_bytes, sha256, discovered_at, started_at,"
         " status) VALUES ('data.csv', 'loans', 4, 'ab', now(), now(), 'failed') RETURNING load_id"
     )
-    async with engine.begin() as connection:
-        found = await ledger.find_unfiled(connection, arrival, "ab")
-        at_the_top = await ledger.find_unfiled(connection, replace(arrival, folder=None), "ab")
+    async with direct.connect(engine) as connection:
+        found = await ledger.find_earlier(connection, arrival, CONTENT)
+        at_the_top = await ledger.find_earlier(connection, replace(arrival, folder=None), CONTENT)
 
-    assert found
-    assert (found.load_id, at_the_top) == (load_id, None)
+    assert (found.unfiled, at_the_top.unfiled) == (load_id, None)
 
 
 async def test_the_log_says_that_a_load_is_begun_again(folder: Folder) -> None:

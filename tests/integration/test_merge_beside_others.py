@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain import Facts, LoadCounts
 from app.pipelines import entity
 from app.settings import Settings
-from app.store import ledger, months
+from app.store import direct, months
 from app.store.scripts import Scripts, schema_names
 from tests.integration.months_files import Month, file_of, many, partitions, warehouse
 from tests.loading import Folder
@@ -200,7 +200,7 @@ async def test_after_a_replacement_the_load_still_waits_for_locks_with_a_limit(
     )
     await folder.load("entity_2023_01.csv", file_of(new))
     assert oid != await folder.sql.fetchval("SELECT 'warehouse.entity_2023_01'::regclass::oid")
-    assert await folder.rows("SELECT lock_timeout FROM seen") == [(ledger.LOCK_WAIT,)]
+    assert await folder.rows("SELECT lock_timeout FROM seen") == [(direct.LOCK_WAIT,)]
 
 
 async def test_readers_see_whole_months_only(folder: Folder, reader: asyncpg.Connection) -> None:

@@ -13,7 +13,7 @@ from app import loader
 from app.domain import LoadStatus
 from app.errors import RetryableError
 from app.settings import Settings
-from app.store import ledger
+from app.store import lane_locks
 from tests.loading import Folder
 
 LIMIT_SECONDS = 30
@@ -32,7 +32,7 @@ def folder(settings: Settings, engine: AsyncEngine, sql: asyncpg.Connection) -> 
 
 @pytest.fixture
 async def lane_is_taken(sql: asyncpg.Connection) -> None:
-    await sql.execute("SELECT pg_advisory_lock($1)", ledger.lock_key("loans/"))
+    await sql.execute("SELECT pg_advisory_lock($1)", lane_locks.lock_key("loans/"))
 
 
 @pytest.mark.usefixtures("lane_is_taken")
