@@ -18,7 +18,6 @@ from benchmarks.stand import PEERS, PEERS_PYTHON, Stand, stand
 
 # One run of what takes longer than this has to do.
 LONGEST_REPEATED_SECONDS = 180
-LONGEST_REPEATED_QUICK_SECONDS = 5
 # In a schema of its own, for that is where dlt writes; with the key of the warehouse's table.
 FRESH_TABLE = (
     "DROP SCHEMA IF EXISTS peer_staging CASCADE",
@@ -56,12 +55,11 @@ class Peer:
 def measure(timer: Timer, quick: bool) -> Iterator[Measured]:
     """Measures a month through the running service, and each peer's load of it."""
     rows = ROWS // 10 if quick else ROWS
-    limit = LONGEST_REPEATED_QUICK_SECONDS if quick else LONGEST_REPEATED_SECONDS
     with stand() as ready:
-        yield from compare(ready, timer.slow, rows, limit)
+        yield from compare(ready, timer.slow, rows)
 
 
-def compare(stand: Stand, timer: Timer, rows: int, limit: float) -> Iterator[Measured]:
+def compare(stand: Stand, timer: Timer, rows: int) -> Iterator[Measured]:
     """Drops a fresh month and has every peer load it, in turn; what takes very long, once."""
     month = month_frame(2023, 1, rows)
     path = write_month(month, stand.folder / "entity_2023_01.csv")
@@ -72,7 +70,7 @@ def compare(stand: Stand, timer: Timer, rows: int, limit: float) -> Iterator[Mea
         stand.execute(*FRESH_TABLE, *FORGET_MONTH, "CHECKPOINT")
         ours.append(stand.drop(path))
         for peer in peers:
-            if number > 1 and peer.seconds[0] > limit:
+            if number > 1 and peer.seconds[0] > LONGEST_REPEATED_SECONDS:
                 continue
             stand.execute(*FRESH_TABLE)
             peer.seconds.append(peer.run(stand, path))

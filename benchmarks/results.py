@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -43,18 +45,25 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """How often everything is repeated."""
+    """How often everything is repeated.
+
+    within_seconds: no repetition but the first is begun later than this.
+    """
 
     times: int
+    within_seconds: float = math.inf
 
     @property
     def slow(self) -> Timer:
         """Gives the timer for what takes over 30 seconds."""
-        return Timer(min(self.times, 3))
+        return replace(self, times=min(self.times, 3))
 
     def repetitions(self, what: str = "run") -> Iterator[int]:
         """Counts the repetitions, and says so on the screen."""
+        began = time.monotonic()
         for number in range(1, self.times + 1):
+            if number > 1 and time.monotonic() - began > self.within_seconds:
+                return
             print(f"  {what} {number} of {self.times}", flush=True)
             yield number
 

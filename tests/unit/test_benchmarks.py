@@ -52,6 +52,12 @@ def test_what_takes_long_is_measured_three_times_and_never_more_often_than_the_r
     assert list(Timer(5).slow.repetitions()) == [1, 2, 3]
 
 
+def test_everything_is_measured_at_least_once_however_long_it_takes() -> None:
+    assert list(Timer(3, within_seconds=-1).repetitions()) == [1]
+    assert list(Timer(5, within_seconds=-1).slow.repetitions()) == [1]
+    assert list(Timer(3, within_seconds=3_600).repetitions()) == [1, 2, 3]
+
+
 def test_a_run_of_some_rows_leaves_the_other_rows_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
