@@ -45,31 +45,39 @@ def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
     """
     frame = route.pipeline.prepare(batch.frame, route.facts)
     frame, unreadable = _parse(frame, contract)
-    if keeps_all_rules(frame, contract):
-        good, faults = frame, unreadable
-    else:
-        good, failure = contract.filter(frame)
-        faults = [*unreadable, *_broken_rules(failure, contract)]
-    if not faults:
+    good, broken = _apply_rules(frame, contract)
+    if not (unreadable or broken):
         return Checked(good, batch.rejects)
-    rejects = [*batch.rejects, *_rejects(batch, faults)]
+    rejects = [*batch.rejects, *_rejects(batch, [*unreadable, *broken])]
     return Checked(good, sorted(rejects, key=lambda reject: reject.line_number))
 
 
-def keeps_all_rules(frame: pl.DataFrame, contract: type[Contract]) -> bool:
-    """Whether the frame has the contract's columns and types, and every row keeps every rule.
+def _apply_rules(
+    frame: pl.DataFrame, contract: type[Contract]
+) -> tuple[pl.DataFrame, list[_Fault]]:
+    """Splits the frame into the rows that keep every rule and the faults of the others.
 
-    Says so ten times as fast as `filter`, which has to find the row and the rule, too.
+    Asks all rows at once whether they keep all rules, ten times as fast as `filter`, which has
+    to find the rule as well and is asked about the few others alone.
     """
-    schema, all_rules_kept = _compiled(contract)
-    return frame.schema == schema and bool(frame.select(all_rules_kept).item())
+    schema, rules_kept = _compiled(contract)
+    if frame.schema != schema:
+        filtered, failure = contract.filter(frame)
+        return filtered, _broken_rules(failure, contract)
+    kept = frame.select(rules_kept).to_series()
+    if kept.all():
+        return frame, []
+    also_good, failure = contract.filter(frame.filter(~kept))
+    good: pl.DataFrame = frame.filter(kept)
+    if len(also_good):
+        good = pl.concat([good, also_good]).sort("line_number")
+    return good, _broken_rules(failure, contract)
 
 
 @lru_cache(maxsize=16)
 def _compiled(contract: type[Contract]) -> tuple[pl.Schema, pl.Expr]:
-    return pl.Schema(
-        {name: column.dtype for name, column in contract.columns().items()}
-    ), contract.all_rules_kept()
+    schema = {name: column.dtype for name, column in contract.columns().items()}
+    return pl.Schema(schema), contract.rules_kept()
 
 
 def _parse(frame: pl.DataFrame, contract: type[Contract]) -> tuple[pl.DataFrame, list[_Fault]]:

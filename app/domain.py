@@ -110,10 +110,10 @@ class Contract(dy.Schema):
     line_number = dy.Int64(nullable=False)
 
     @classmethod
-    def all_rules_kept(cls) -> pl.Expr:
-        """Whether all rows of a frame keep all rules; as in `filter`, null does not break one."""
+    def rules_kept(cls) -> pl.Expr:
+        """Whether a row keeps all rules; as in `filter`, null does not break one."""
         rules = cls._validation_rules(with_cast=False)
-        return pl.all_horizontal(rule.expr.all() for rule in rules.values())
+        return pl.all_horizontal(rule.expr.fill_null(value=True) for rule in rules.values())
 
 
 class Merge(StrEnum):

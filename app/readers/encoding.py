@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +11,8 @@ import numpy.typing as npt
 
 # Small windows: the decoder sets aside room for its whole input at every damaged line.
 WINDOW_BYTES = 64 << 10
-UNDEFINED_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+UNDEFINED_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+NOWHERE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ def undecodable_lines(
 ) -> list[int]:
     """Positions of the lines that hold bytes without a meaning in the encoding, ascending."""
     if encoding.codec == "cp1252":
-        offsets = [match.start() for match in UNDEFINED_IN_CP1252.finditer(body)]
+        present = [byte for byte in UNDEFINED_IN_CP1252 if byte in body]
+        text = np.frombuffer(body, np.uint8)
+        offsets = np.concatenate([NOWHERE, *(np.flatnonzero(text == byte) for byte in present)])
     else:
-        offsets = invalid_utf8(body)
+        offsets = np.array(invalid_utf8(body), np.int64)
     return [int(line) for line in np.unique(np.searchsorted(line_ends, offsets))]
 
 

@@ -9,7 +9,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from app.contract import Checked, check, keeps_all_rules
+from app.contract import Checked, check
 from app.domain import Batch, Column, Contract, Facts, Pipeline, Reject, Route
 from tests.unit.batches import TODAY, Text, batch_of, checked, raw_of, reasons
 
@@ -127,7 +127,7 @@ def test_a_very_long_value_is_cut_in_the_reason_and_whole_in_the_raw_text() -> N
         (("abc", 5, None, "Red"), False),
     ],
 )
-def test_one_row_decides_whether_all_rules_are_kept(
+def test_a_row_keeps_all_rules_as_filter_sees_them(
     row: tuple[str | None, int | None, float | None, str | None], keeps: bool
 ) -> None:
     schema = {
@@ -139,11 +139,6 @@ def test_one_row_decides_whether_all_rules_are_kept(
     }
     good = (2, "abc", 5, 0.5, "red")
     frame = pl.DataFrame([good, (3, *row), (4, *good[1:])], schema, orient="row")
-    assert keeps_all_rules(frame, Odd) is keeps
+    assert frame.select(Odd.rules_kept()).to_series().to_list() == [True, keeps, True]
     failed = Odd.filter(frame)[1].invalid()
     assert failed.is_empty() is keeps
-
-
-def test_columns_of_other_types_keep_no_rule() -> None:
-    frame = pl.DataFrame({"line_number": [2], "name": ["abc"], "size": [5.0]})
-    assert not keeps_all_rules(frame, Odd)
