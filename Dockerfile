@@ -45,12 +45,14 @@ COPY migrations migrations
 COPY sql sql
 COPY samples samples
 COPY docker docker
+COPY insert_all_data.sh ./
 # Modes are set here, as a clone may have come with any umask; cron reads only what root alone may write.
 RUN chmod -R u=rwX,go=rX . \
-    && chmod 755 docker/app docker/cron docker/refresh-and-export docker/open-folders \
+    && chmod 755 insert_all_data.sh docker/app docker/as-owner docker/cron docker/open-folders \
+        docker/pull docker/refresh-and-export \
     && ln -s /app/docker/app /usr/local/bin/app \
-    && install -m 644 docker/crontab /etc/cron.d/sluice \
+    && chmod 644 docker/crontab docker/job \
     && python -m compileall -q --invalidation-mode unchecked-hash app models migrations \
-    && install -d -o app -g app imports exports logs
+    && install -d -m 775 -o app -g app imports exports logs
 USER app
 CMD ["app", "watch"]

@@ -40,6 +40,7 @@ if ! docker info >/dev/null 2>&1; then
 fi
 
 work=$(mktemp -d)
+owner=$(id -u)
 export COMPOSE_PROJECT_NAME=sluice-check-$$
 image=$COMPOSE_PROJECT_NAME-app
 unset POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB DATABASE_URL DB_STRING DB_STRING_ASYNC
@@ -76,7 +77,7 @@ take_down() {
   local code=$?
   exec 8>&- || true
   compose down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
-  # exports/ and logs/ hold files of the app user, which the caller may not remove.
+  # logs/ holds files of the app user, which the caller may not remove.
   docker run --rm --user 0 --entrypoint rm -v "$work:/mnt" "$image" -rf /mnt/tree >/dev/null 2>&1 || true
   docker image rm "$image" >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -103,6 +104,9 @@ copy_tree() {
   tar -C "$tree" --exclude=./.git --exclude=./.venv --exclude=./.tools --exclude=./.data --exclude=./.env \
     --exclude='./imports/*' --exclude='./exports/*' --exclude='./logs/*' --exclude=__pycache__ -c . |
     tar -C "$work/tree" -x
+  chmod 711 "$work"
+  # Root, who may do anything, makes it somebody's who is neither root nor the app user.
+  [ "$owner" -ne 0 ] || { owner=4711 && chown -R "$owner:$owner" "$work/tree"; }
 }
 
 # loans_csv FIRST_YEAR ROWS: a loans file with one row per day, 28 days to the month.
@@ -217,9 +221,9 @@ check_migrations() {
   alembic exec app alembic downgrade -1
   alembic exec app alembic upgrade head
   # As docs/decisions/containers.md has it: the new revision lands in the host's tree, as its owner's.
-  alembic run --rm --user "$(id -u):$(id -g)" --volume "$work/tree/migrations:/app/migrations" app \
+  alembic run --rm --user "$owner:$(stat -c %g "$work/tree/migrations")" --volume "$work/tree/migrations:/app/migrations" app \
     alembic revision --autogenerate -m "a change"
-  equal "revisions written to the host" "$(find "$work/tree/migrations/versions" -name '*_a_change.py' -user "$(id -un)" | wc -l)" 1
+  equal "revisions written to the host" "$(find "$work/tree/migrations/versions" -name '*_a_change.py' -user "$owner" | wc -l)" 1
   ok "alembic current, check, downgrade, upgrade and revision --autogenerate work in the container"
 }
 
@@ -274,6 +278,9 @@ check_unreadable_file() {
 # tells_of FILE: whether the status says that it cannot be read.
 tells_of() { compose exec -T app app status --json </dev/null | grep -A 8 "$1" | grep -qi "not readable"; }
 
+# shellcheck source=tests/compose/source.sh
+. "$tree/tests/compose/source.sh"
+
 check_stop() {
   local began=$SECONDS
   compose stop app cron >/dev/null 2>&1
@@ -295,5 +302,9 @@ check_slow_writer
 check_cron
 check_unreadable_file
 check_database_restart
+check_source
+check_ownership
+check_closed_exports
+check_pull_by_cron
 check_stop
 ok "all checked"
