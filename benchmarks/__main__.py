@@ -13,6 +13,7 @@ from benchmarks import (
     memory,
     month_peers,
     months,
+    pulls,
     refreshes,
     upserts,
 )
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "8": refreshes.measure,
     "9 10": exports.measure,
     "11": memory.measure,
+    "12": pulls.measure,
     "growth": growth.measure,
 }
 
