@@ -73,7 +73,7 @@ def arrival_at(path: Path) -> Arrival:
         file_bytes = path.stat().st_size
     except FileNotFoundError as error:
         raise FileChangedError(f"{path.name} was taken away before it was loaded") from error
-    return Arrival(path, path.name, None, file_bytes, datetime.now(UTC))
+    return Arrival(path.absolute(), path.name, None, file_bytes, datetime.now(UTC))
 
 
 async def find_load(tools: Tools, file_name: str, sha256: str) -> Load | None:

@@ -72,7 +72,7 @@ async def pull(
     show: told of each month as it is there. A pull that fails or is killed leaves whole files
     only, and the next one writes the others.
     """
-    folder = tools.settings.imports_dir.absolute()
+    folder = tools.settings.imports_dir
     pulled = []
     with month_files.folder_errors(folder):
         async with (
