@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from app import completeness, files, router
 from app.domain import Arrival, Pipeline, Route
 from app.errors import FileChangedError, RetryableError
-from app.files import Identity
+from app.files import Identity, disk_errors
 from app.readers import Reader, open_reader
+from app.reading import SmallFile, read_small
 from app.store.ledger import Content
 
 CHUNK_BYTES = 1 << 18
+# Such a file is read in a few milliseconds, which threads side by side would only make longer.
+SMALL_FILE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Examined:
     """A file after a first look.
 
     fault: why it cannot be loaded, a FileError or else a bug of ours; then there is no reader
-    and no route.
+    and no route. small: its rows, where it is a small file.
     """
 
     arrival: Arrival
@@ -35,6 +37,7 @@ class Examined:
     reader: Reader | None = None
     route: Route | None = None
     fault: Exception | None = None
+    small: SmallFile | None = None
 
     def require_route(self) -> tuple[Reader, Route]:
         """Gives what is needed to read on; raises the fault where there is one."""
@@ -46,7 +49,7 @@ class Examined:
 def examine(
     arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline], stopped: threading.Event
 ) -> Examined:
-    """Hashes the file, reads its header and finds its pipeline. Blocks.
+    """Hashes the file, reads its header, finds its pipeline, and reads on if it is small. Blocks.
 
     Raises FileChangedError when somebody has opened the file to write to it again, and
     RetryableError when the disk does not give it, or soon after `stopped` is set.
@@ -68,7 +71,8 @@ def examine(
     except Exception as fault:  # the load's end tells a fault of the file from one of ours
         return replace(unrouted, fault=fault)
     content = Content(route.pipeline.name, route.facts.scope, sha256)
-    return replace(unrouted, content=content, reader=reader, route=route)
+    small = read_small(reader, route) if identity.file_bytes <= SMALL_FILE_BYTES else None
+    return replace(unrouted, content=content, reader=reader, route=route, small=small)
 
 
 def hash_content(opened: io.BufferedIOBase | io.RawIOBase, stopped: threading.Event) -> str:
@@ -83,17 +87,6 @@ def hash_content(opened: io.BufferedIOBase | io.RawIOBase, stopped: threading.Ev
             raise RetryableError("The file was being hashed when the service stopped")
         sha256.update(buffer[:filled])
     return sha256.hexdigest()
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Turns trouble with the disk into RetryableError; what libraries call OSError passes."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise RetryableError(f"The file cannot be read: {error.strerror}") from error
 
 
 def require_in_place(examined: Examined) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -105,6 +107,17 @@ def is_unchanged(path: Path, identity: Identity) -> bool:
         return identity_at(path) == identity
     except OSError:
         return False
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turns trouble with the disk into RetryableError; what libraries call OSError passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise RetryableError(f"The file cannot be read: {error.strerror}") from error
 
 
 def printable_name(name: str) -> str:

@@ -193,7 +193,7 @@ async def bring_in(
     Raises FileError for what is the file's own fault, FileChangedError when it was written to.
     """
     reader, route = examined.require_route()
-    reading = Reading(reader, route, rejects, tools.settings, order.on_progress)
+    reading = Reading(reader, route, rejects, tools.settings, order.on_progress, examined.small)
     async with direct.transaction(connection):
         month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
         async with warehouse.prepared(month, reading.contract, reading.rows) as rows:

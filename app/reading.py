@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, TypeVar
+from itertools import islice
+from typing import Generic, TypeVar, cast
 
 import polars as pl
 
 from app import contract as contracts
 from app import threads
-from app.domain import Batch, Contract, Pipeline, Reject, Route, Tally
+from app.domain import Batch, Contract, Merge, Pipeline, Reject, Route, Tally
 from app.errors import FileError
-from app.examine import disk_errors
+from app.files import disk_errors
 from app.readers import Reader
 from app.settings import Settings
+from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import RejectSpool
+
+# More of them may come out of a small file that is compressed.
+SMALL_FILE_BATCHES = 2
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -27,13 +32,14 @@ Progress = Callable[[int], None]
 class CheckedBatch(Generic[T]):
     """A batch in the form its taker wants, with what has to be known of it afterwards.
 
+    encoded_rejects: None when they are still to be encoded.
     first_id, last_id: of a month's rows, when ids increase from row to row; else None.
     """
 
     formed: T
     rows_staged: int
     rejects: Sequence[Reject]
-    encoded_rejects: bytes
+    encoded_rejects: bytes | None
     bytes_read: int
     days: frozenset[date]
     first_id: int | None
@@ -54,7 +60,7 @@ def check_batch(
     contract: type[Contract],
     columns: Sequence[str],
     form: Callable[[pl.DataFrame], T],
-    encode_rejects: Callable[[Sequence[Reject]], bytes],
+    encode_rejects: Callable[[Sequence[Reject]], bytes | None],
 ) -> CheckedBatch[T]:
     """Checks a batch against the contract, forms its good rows and encodes the others. Blocks."""
     checked = contracts.check(batch, route, contract)
@@ -87,6 +93,28 @@ def _increasing_ids(frame: pl.DataFrame, pipeline: Pipeline) -> tuple[int | None
     return ids[0], ids[-1]
 
 
+SmallFile = Sequence[CheckedBatch[Encoded]]
+
+
+def read_small(reader: Reader, route: Route) -> SmallFile | None:
+    """Gives all rows of a small file, ready for staging before its load has begun. Blocks.
+
+    None where that is no help, or goes wrong: the load comes upon the same and says so.
+    """
+    if route.pipeline.merge is not Merge.SCRIPT:
+        return None
+    with suppress(Exception):
+        contract = route.pipeline.contract(route.facts)
+        columns = contract.column_names()
+        batches = list(islice(read_batches(reader, route, contract), SMALL_FILE_BATCHES))
+        if len(batches) < SMALL_FILE_BATCHES:
+            return [
+                check_batch(each, route, contract, columns, encode_rows, lambda _rejects: None)
+                for each in batches
+            ]
+    return None
+
+
 class Reading:
     """One file on its way into staging; `tally` is complete when `rows` has come to its end."""
 
@@ -97,6 +125,7 @@ class Reading:
         rejects: RejectSpool,
         settings: Settings,
         on_progress: Progress,
+        small: SmallFile | None = None,
     ) -> None:
         self.contract = route.pipeline.contract(route.facts)
         self.rejects = rejects
@@ -104,6 +133,7 @@ class Reading:
         self._route = route
         self._settings = settings
         self._on_progress = on_progress
+        self._small = small
         self._start()
 
     def _start(self) -> None:
@@ -132,14 +162,7 @@ class Reading:
         when the file cannot be read on, or when more rows are rejected than the settings allow.
         """
         self._start()
-
-        def check(batch: Batch) -> CheckedBatch[T]:
-            return check_batch(
-                batch, self._route, self.contract, columns, form, self.rejects.encode
-            )
-
-        batches = threads.read_ahead(read_batches(self._reader, self._route, self.contract))
-        async with aclosing(threads.map_ahead(check, batches)) as checked:
+        async with aclosing(self._checked(columns, form)) as checked:
             async for batch in checked:
                 await self.rejects.add(batch.rejects, batch.encoded_rejects)
                 self._note(batch)
@@ -148,6 +171,20 @@ class Reading:
                 if batch.rows_staged:
                     yield batch.formed
         self._refuse_too_large_a_share()
+
+    def _checked(
+        self, columns: Sequence[str], form: Callable[[pl.DataFrame], T]
+    ) -> AsyncGenerator[CheckedBatch[T]]:
+        if self._small is not None and form is encode_rows:
+            return threads.at_hand(cast("Sequence[CheckedBatch[T]]", self._small))
+
+        def check(batch: Batch) -> CheckedBatch[T]:
+            return check_batch(
+                batch, self._route, self.contract, columns, form, self.rejects.encode
+            )
+
+        batches = threads.read_ahead(read_batches(self._reader, self._route, self.contract))
+        return threads.map_ahead(check, batches)
 
     def _note(self, batch: CheckedBatch[T]) -> None:
         self._rows_staged += batch.rows_staged

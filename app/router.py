@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from functools import cache
 
 from app.domain import Column, Facts, Pipeline, Route
 from app.errors import FileError
@@ -20,6 +21,7 @@ def normalised(name: str) -> str:
     return re.sub(r"[\s_]+", "_", name.strip().lower())
 
 
+@cache
 def alias_pattern(alias: str) -> re.Pattern[str]:
     """Gives the pattern of normalised names an alias stands for."""
     return re.compile(
@@ -30,9 +32,10 @@ def alias_pattern(alias: str) -> re.Pattern[str]:
 
 def match_column(name: str, columns: Iterable[Column]) -> tuple[Column, str | None] | None:
     """Finds the column a header field names, and the as-of date written in it, if any."""
+    plain = normalised(name)
     for column in columns:
         for alias in (column.name, *column.aliases):
-            if found := alias_pattern(alias).match(normalised(name)):
+            if found := alias_pattern(alias).match(plain):
                 return column, found.groupdict().get("as_of")
     return None
 

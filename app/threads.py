@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
@@ -30,6 +30,12 @@ async def run_until(
         stopped.set()
         await let_end([work])
         raise
+
+
+async def at_hand(items: Iterable[T]) -> AsyncGenerator[T]:
+    """Gives items that are there already, in the form of those that are waited for."""
+    for item in items:
+        yield item
 
 
 async def read_ahead(items: Iterator[T]) -> AsyncGenerator[T]:

@@ -16,6 +16,8 @@ Encoded = bytes | memoryview
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
+# Measured: what laying out an array costs at first is as much as pgpq takes for these.
+FEW_ROWS = 5_000
 SINCE_1970 = date(2000, 1, 1) - date(1970, 1, 1)
 # Types that take as many bytes in every row: how COPY writes them, and what it counts from where
 # that is not 1970, in days or microseconds.
@@ -31,7 +33,8 @@ def encode_rows(frame: pl.DataFrame) -> Encoded:
 
     Int64 becomes bigint, String text, Date date, Datetime timestamp, List(String) text[].
     """
-    if is_fixed_width(frame.dtypes) and not any(column.null_count() for column in frame):
+    is_long = len(frame) > FEW_ROWS
+    if is_long and is_fixed_width(frame.dtypes) and not any(each.null_count() for each in frame):
         return _encode_fixed_width(frame)
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     encoder = ArrowToPostgresBinaryEncoder(table.schema)

@@ -9,6 +9,7 @@ from typing import Self
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import threads
 from app.domain import Reject
 from app.store import staging
 from app.store.copy_format import encode_rows
@@ -64,10 +65,12 @@ class RejectSpool:
         )
         return bytes(encode_rows(frame))
 
-    async def add(self, rejects: Sequence[Reject], encoded: bytes) -> None:
-        """Takes more rejects, with what `encode` gave for them."""
+    async def add(self, rejects: Sequence[Reject], encoded: bytes | None = None) -> None:
+        """Takes more rejects, with what `encode` gave for them if it was asked."""
         if not rejects:
             return
+        if encoded is None:
+            encoded = await threads.run(self.encode, rejects)
         await self._encoded.write(encoded)
         self.count += len(rejects)
         self.first.extend(rejects[: FIRST - len(self.first)])
