@@ -109,7 +109,7 @@ def source_errors(settings: Settings) -> Iterator[None]:
 
 
 def translated(error: BaseException, settings: Settings) -> SluiceError | None:
-    """Gives the error in our own words; None for one that is a bug or the disk's."""
+    """Gives the error in our own words; None for one that is ours or the disk's."""
     said = describe(error)
     if isinstance(error, asyncpg.ClientConfigurationError):
         return ConfigError(f"SOURCE_DATABASE_URL cannot work: {said}")
@@ -122,4 +122,8 @@ def translated(error: BaseException, settings: Settings) -> SluiceError | None:
         )
     if isinstance(error, asyncpg.TooManyConnectionsError) or is_unreachable(error):
         return DatabaseUnreachableError(f"The source database cannot be reached: {said}")
+    if isinstance(error, asyncpg.PostgresError):
+        # Whatever it is (a full disk, a standby that replays, a view that divides by zero), it is
+        # the source's to mend.
+        return RetryableError(f"The source database cannot answer: {said}")
     return None

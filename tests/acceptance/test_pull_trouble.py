@@ -175,6 +175,18 @@ async def waiting_sessions(production: Production) -> list[int]:
     return [row["pid"] for row in found]
 
 
+async def test_a_source_that_cannot_answer_is_1(production: Production, front: Front) -> None:
+    await production.sql.execute("ALTER TABLE entity RENAME TO kept")
+    await production.sql.execute(
+        "CREATE VIEW entity AS SELECT entity_id, created_at, 1 / (value - value) AS value FROM kept"
+    )
+
+    code, printed = await production.pull()
+
+    assert (code, printed) == (1, "Error: The source database cannot answer: division by zero\n")
+    await assert_nothing_changed(front)
+
+
 async def test_a_folder_that_cannot_be_written_to_is_2(
     production: Production, front: Front
 ) -> None:
