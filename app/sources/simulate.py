@@ -18,15 +18,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConfigError
 from app.settings import Settings
+from app.sources.comparison import find_table
 from app.sources.database import EMBEDDED_TABLE, MAKING, source_errors
 from app.store.copy_format import encode_rows
 from app.store.engine import connected_engine, driver_errors
+from app.store.scripts import Scripts, schema_names
 from app.store.staging import copy_rows
 
 SATURDAY = 5
 BATCH_ROWS = 100_000
 COLUMNS = ("created_at", "value")
 OF_MONTH = "WHERE created_at >= :start AND created_at < :end"
+TYPES: dict[str, type[pl.DataType]] = {"integer": pl.Int32, "bigint": pl.Int64}
+TYPE_OF_VALUE = """
+SELECT CAST(CAST(atttypid AS regtype) AS text)
+FROM pg_attribute
+WHERE attrelid = CAST('entity' AS regclass) AND attname = 'value'
+"""
 # Comment of a table that may lose a month to a simulation.
 MARK = "simulated"
 
@@ -58,8 +66,8 @@ def draw_rows(year: int, month: int, controller: int) -> Iterator[tuple[datetime
 async def simulate(address: str, settings: Settings, year: int, month: int) -> Simulated:
     """Replaces a month of the source's rows by simulated ones, in one transaction.
 
-    address: of the source. Makes the table where it is missing. Raises ConfigError before anything
-    is changed where the table of a given source has rows that are not simulated.
+    address: of the source. Makes the table where it is missing. Raises ConfigError, and changes
+    nothing, where the table has other columns, or rows that nobody has simulated.
     """
     start = datetime(year, month, 1)  # noqa: DTZ001 - as stored
     bounds = {"start": start, "end": (start + timedelta(days=32)).replace(day=1)}
@@ -70,7 +78,7 @@ async def simulate(address: str, settings: Settings, year: int, month: int) -> S
             await make_table(connection)
             await mark_table(connection, settings)
             deleted = await connection.execute(text(f"DELETE FROM entity {OF_MONTH}"), bounds)
-            await insert_month(connection, year, month, settings)
+            await insert_month(connection, settings, year, month)
             inserted = await connection.scalar(
                 text(f"SELECT count(*) FROM entity {OF_MONTH}"), bounds
             )
@@ -100,21 +108,24 @@ async def mark_table(connection: AsyncConnection, settings: Settings) -> None:
 
 
 async def insert_month(
-    connection: AsyncConnection, year: int, month: int, settings: Settings
+    connection: AsyncConnection, settings: Settings, year: int, month: int
 ) -> None:
     """Copies the simulated rows into the table."""
-    frames = in_batches(draw_rows(year, month, settings.random_main_controller))
-    schema = await connection.scalar(
-        text(
-            "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
-            " WHERE pg_class.oid = 'entity'::regclass"
+    schema = await find_table(connection, Scripts(schema_names(settings)))
+    type_name = await connection.scalar(text(TYPE_OF_VALUE))
+    if type_name not in TYPES:
+        raise ConfigError(
+            f"The source's {schema}.entity.value is {type_name}; `simulate` needs"
+            f" {' or '.join(TYPES)}"
         )
-    )
-    encoded = (encode_rows(frame) async for frame in frames)
+    rows = draw_rows(year, month, settings.random_main_controller)
+    encoded = (encode_rows(frame) async for frame in in_batches(rows, TYPES[type_name]))
     await copy_rows(connection, "entity", COLUMNS, encoded, schema=schema)
 
 
-async def in_batches(rows: Iterator[tuple[datetime, int]]) -> AsyncIterator[pl.DataFrame]:
+async def in_batches(
+    rows: Iterator[tuple[datetime, int]], type_of_value: type[pl.DataType]
+) -> AsyncIterator[pl.DataFrame]:
     """Gives the rows as frames, so that never all of them are in memory."""
     while batch := list(islice(rows, BATCH_ROWS)):
-        yield pl.DataFrame(batch, orient="row", schema=COLUMNS).cast({"value": pl.Int32})
+        yield pl.DataFrame(batch, orient="row", schema=COLUMNS).cast({"value": type_of_value})

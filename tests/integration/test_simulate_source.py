@@ -112,7 +112,7 @@ async def test_a_simulation_that_fails_leaves_the_month_as_it_was(
     await simulate(address, settings_of(address), 2023, 3)
     await source.execute("ALTER TABLE entity ADD CONSTRAINT small CHECK (value < 1000)")
 
-    with pytest.raises(asyncpg.CheckViolationError):
+    with pytest.raises(Exception, match="violates check constraint"):
         await simulate(address, settings_of(address, controller=1000), 2023, 3)
 
     assert await rows_of(source) == list(draw_rows(2023, 3, 1))
@@ -157,6 +157,36 @@ async def test_the_table_may_lie_in_another_schema_of_the_search_path(
     assert await source.fetchval('SELECT count(*) FROM "Sales".entity') == len(
         list(draw_rows(2023, 2, 1))
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("entity_id bigserial, created_at timestamp", "value: missing"),
+        ("created_at timestamp, value int", "entity_id: missing"),
+        ("entity_id bigserial, created_at timestamp, value smallint", "value is smallint"),
+        ("entity_id bigserial, created_at timestamp, value text", "value: text"),
+    ],
+)
+async def test_a_table_with_other_columns_is_left_as_it_is(
+    columns: str, said: str, address: str, source: asyncpg.Connection
+) -> None:
+    await source.execute(f"CREATE TABLE entity ({columns})")
+
+    with pytest.raises(ConfigError, match=said):
+        await simulate(address, settings_of(address), 2023, 2)
+
+    assert await source.fetchval("SELECT obj_description('entity'::regclass)") is None
+
+
+async def test_values_may_be_bigint(address: str, source: asyncpg.Connection) -> None:
+    await source.execute(
+        "CREATE TABLE entity (entity_id bigserial, created_at timestamp, value bigint)"
+    )
+
+    await simulate(address, settings_of(address), 2023, 2)
+
+    assert await rows_of(source) == list(draw_rows(2023, 2, 1))
 
 
 async def test_a_source_that_is_away_or_refuses_is_said_to_be_the_source(address: str) -> None:
