@@ -40,17 +40,20 @@ def named(value: float, _position: int = 0) -> str:
     return f"{value:,.10g}"
 
 
-def line(axes: Axes, x: list[float], y: list[float], name: str, color: str, above: bool) -> None:
-    """Draws a line, and writes its name at its end."""
-    axes.plot(x, y, color=color, clip_on=False, zorder=3)
-    axes.annotate(
-        name,
-        (x[-1], y[-1]),
-        xytext=(0, 10 if above else -10),
-        textcoords="offset points",
-        color=color,
-        ha="right",
-        va="bottom" if above else "top",
+def draw(axes: Axes, x: list[float], lines: dict[str, tuple[list[float], str]]) -> None:
+    """Draws named lines in their colours; the names stand in room of their own above them all."""
+    for name, (y, color) in lines.items():
+        axes.plot(x, y, color=color, label=name, clip_on=False, zorder=3)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.025, 1),
+        borderaxespad=0,
+        borderpad=0.1,
+        labelspacing=0.25,
+        handlelength=1.4,
+        labelcolor="linecolor",
+        framealpha=1,
+        edgecolor="none",
     )
 
 
@@ -65,10 +68,9 @@ def at(axes: Axes, places: list[float], words: str) -> None:
 def draw_rates(axes: Axes, points: list[dict[str, float]]) -> None:
     rows = [each / 1e6 for each in column(points, "rows")]
     ours, peer = ([each / 1e6 for each in column(points, name)] for name in ("sluice", "psql"))
+    draw(axes, rows, {"Sluice": (ours, OURS), "psql \\copy": (peer, PEER)})
     axes.set_xscale("log")
-    line(axes, rows, ours, "Sluice", OURS, above=True)
-    line(axes, rows, peer, "psql \\copy", PEER, above=False)
-    axes.set_ylim(0, 1.25 * max(*ours, *peer))
+    axes.set_ylim(0, 1.35 * max(*ours, *peer))
     axes.set_title("A fresh month")
     axes.set_ylabel("million rows a second")
     at(axes, rows, "million rows in the file")
@@ -77,10 +79,12 @@ def draw_rates(axes: Axes, points: list[dict[str, float]]) -> None:
 def draw_loads(axes: Axes, points: list[dict[str, float]]) -> None:
     workers = column(points, "workers")
     loans, months = column(points, "loans"), column(points, "months")
-    loans_are_above = loans[-1] > months[-1]
-    line(axes, workers, loans, "loans, 10 rows each", OURS, above=loans_are_above)
-    line(axes, workers, months, "months, 10,000 rows", THIRD, above=not loans_are_above)
-    axes.set_ylim(0, 1.3 * max(*loans, *months))
+    lines = {
+        "loans, 10 rows a file, in turn": (loans, OURS),
+        "months, 10,000 rows a file": (months, THIRD),
+    }
+    draw(axes, workers, lines)
+    axes.set_ylim(0, 1.35 * max(*loans, *months))
     axes.set_title("Many small files at once")
     axes.set_ylabel("loads a second")
     at(axes, workers, "workers")
@@ -89,12 +93,16 @@ def draw_loads(axes: Axes, points: list[dict[str, float]]) -> None:
 def draw_refreshes(axes: Axes, points: list[dict[str, float]], rows_a_month: float) -> None:
     years = column(points, "years")
     view, ours, command = (column(points, name) for name in ("view", "sluice", "command"))
-    line(axes, years, view, "materialized view", PEER, above=True)
-    line(axes, years, command, "Sluice, whole command", THIRD, above=False)
-    line(axes, years, ours, "Sluice, the refresh itself", OURS, above=True)
+    lines = {
+        "materialized view, concurrently": (view, PEER),
+        "Sluice, the whole command": (command, THIRD),
+        "Sluice, the refresh itself": (ours, OURS),
+    }
+    draw(axes, years, lines)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(0.5 * min(ours), 3 * max(*view, *command))
+    lowest, highest = min(ours), max(*view, *command)
+    axes.set_ylim(0.6 * lowest, highest * (highest / lowest) ** 0.55)
     axes.yaxis.set_major_formatter(FuncFormatter(named))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("Refresh after one new day")
