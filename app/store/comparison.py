@@ -34,7 +34,7 @@ class Rows(Protocol):
     ) -> AsyncGenerator[T]: ...
 
 
-PAGE_ROWS = 100_000
+PAGE_ROWS = 200_000
 # So many rows may differ before their share counts.
 FEW_ROWS = 100_000
 
