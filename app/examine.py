@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
@@ -27,7 +28,7 @@ class Examined:
     """A file after a first look.
 
     fault: why it cannot be loaded, a FileError or else a bug of ours; then there is no reader
-    and no route. small: its rows, where it is a small file.
+    and no route. small: its rows, where it is a small file. seconds: how long the look took.
     """
 
     arrival: Arrival
@@ -38,6 +39,7 @@ class Examined:
     route: Route | None = None
     fault: Exception | None = None
     small: SmallFile | None = None
+    seconds: float = 0.0
 
     def require_route(self) -> tuple[Reader, Route]:
         """Gives what is needed to read on; raises the fault where there is one."""
@@ -54,6 +56,7 @@ def examine(
     Raises FileChangedError when somebody has opened the file to write to it again, and
     RetryableError when the disk does not give it, or soon after `stopped` is set.
     """
+    began = time.monotonic()
     if completeness.has_writer(opened.fileno()):
         raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
@@ -69,10 +72,18 @@ def examine(
     except RetryableError:
         raise
     except Exception as fault:  # the load's end tells a fault of the file from one of ours
-        return replace(unrouted, fault=fault)
-    content = Content(route.pipeline.name, route.facts.scope, sha256)
+        return replace(unrouted, fault=fault, seconds=time.monotonic() - began)
     small = read_small(reader, route) if identity.file_bytes <= SMALL_FILE_BYTES else None
-    return replace(unrouted, content=content, reader=reader, route=route, small=small)
+    return Examined(
+        arrival=arrival,
+        opened=opened,
+        identity=identity,
+        content=Content(route.pipeline.name, route.facts.scope, sha256),
+        reader=reader,
+        route=route,
+        small=small,
+        seconds=time.monotonic() - began,
+    )
 
 
 def hash_content(opened: io.BufferedIOBase | io.RawIOBase, stopped: threading.Event) -> str:

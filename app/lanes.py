@@ -41,6 +41,11 @@ class Lanes:
             self._room.release()
         return lane, self._waiting[lane].popleft()
 
+    def next_of(self, lane: str) -> Arrival | None:
+        """Gives the arrival that the lane hands out next, and leaves it there."""
+        waiting = self._waiting[lane]
+        return waiting[0] if waiting else None
+
     def release(self, lane: str) -> None:
         """Says that the lane's load is over."""
         if self._waiting[lane]:

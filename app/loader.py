@@ -69,21 +69,32 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
     Returns how it ended. Raises RetryableError when it has to be tried again later, with the
     file still in place, and ConfigError when the settings keep it from working.
     """
+    return await load_examined(await look_at(arrival, tools), tools, order)
+
+
+async def look_at(arrival: Arrival, tools: Tools) -> Examined:
+    """Opens a file and examines it; the caller closes it. Raises as `load_file` does."""
+    opened = files.open_file(arrival.path)
+    stopped = threading.Event()
+    try:
+        return await threads.run_until(stopped, examine, arrival, opened, tools.pipelines, stopped)
+    except BaseException:
+        opened.close()
+        raise
+
+
+async def load_examined(examined: Examined, tools: Tools, order: Order = ORDINARY) -> Load:
+    """Brings an examined file in, as `load_file` does, and closes it."""
     began = time.monotonic()
-    with files.open_file(arrival.path) as opened:
-        stopped = threading.Event()
-        examined = await threads.run_until(
-            stopped, examine, arrival, opened, tools.pipelines, stopped
-        )
-        bind_contextvars(file=arrival.name, pipeline=examined.content.pipeline)
-        with driver_errors():
-            async with in_lane(tools.engine, examined) as connection:
-                require_in_place(examined)
-                load = await settle(connection, examined, tools, order)
-                load = await file_away(
-                    connection, load, examined, tools.settings, keep_source=order.keep_source
-                )
-    report(load, time.monotonic() - began)
+    with examined.opened, driver_errors():
+        bind_contextvars(file=examined.arrival.name, pipeline=examined.content.pipeline)
+        async with in_lane(tools.engine, examined) as connection:
+            require_in_place(examined)
+            load = await settle(connection, examined, tools, order)
+            load = await file_away(
+                connection, load, examined, tools.settings, keep_source=order.keep_source
+            )
+    report(load, examined.seconds + time.monotonic() - began)
     return load
 
 

@@ -46,12 +46,13 @@ def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = No
         cache_logger_on_first_use=False,
     )
     stream = sys.stderr if quiet else sys.stdout
+    plain = _formatter(settings, shared, colors=False)
     screen = logging.StreamHandler(stream)
-    screen.setFormatter(_formatter(settings, shared, colors=stream.isatty()))
+    screen.setFormatter(_formatter(settings, shared, colors=True) if stream.isatty() else plain)
     handlers: list[logging.Handler] = [screen]
     if log_file:
         file = _rotating_file(settings, log_file)
-        file.setFormatter(_formatter(settings, shared, colors=False))
+        file.setFormatter(plain)
         handlers.append(file)
     usual = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(
@@ -63,6 +64,19 @@ def set_up(settings: Settings, *, quiet: bool = False, log_file: str | None = No
     # Not the engine's `echo`, which would print to standard output, beside these handlers.
     statements = logging.INFO if settings.echo_sql else logging.WARNING
     logging.getLogger("sqlalchemy.engine").setLevel(statements)
+
+
+class OnceFormatter(structlog.stdlib.ProcessorFormatter):
+    """Formats a line once for all who ask: the screen, the file, and the look at its size."""
+
+    _newest: tuple[logging.LogRecord | None, str] = (None, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        newest, text = self._newest
+        if newest is not record:
+            text = super().format(record)
+            self._newest = record, text
+        return text
 
 
 def trace_without_rows(exc_info: ExcInfo) -> str:
@@ -84,7 +98,7 @@ def _formatter(
     for_people: list[Processor] = [
         structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=24)
     ]
-    return structlog.stdlib.ProcessorFormatter(
+    return OnceFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -64,7 +64,7 @@ def check_batch(
 ) -> CheckedBatch[T]:
     """Checks a batch against the contract, forms its good rows and encodes the others. Blocks."""
     checked = contracts.check(batch, route, contract)
-    frame = checked.frame.select(columns)
+    frame = checked.frame[list(columns)]
     first_id, last_id = _increasing_ids(frame, route.pipeline)
     return CheckedBatch(
         formed=form(frame),

@@ -12,6 +12,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import loader, recovery, router
+from app.ahead import LookAhead
 from app.domain import Arrival
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
 from app.export import export
@@ -40,6 +41,7 @@ class Service:
         self._stop = stop
         self._watcher = Watcher(tools.settings)
         self._lanes = Lanes(QUEUED_ARRIVALS)
+        self._ahead = LookAhead(tools)
         self._busy: set[asyncio.Task[None]] = set()
         self._troubles: dict[Path, Trouble] = {}
 
@@ -56,12 +58,17 @@ class Service:
 
     async def _watch_and_load(self) -> None:
         log.info("watching", folder=str(self._tools.settings.imports_dir))
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._watcher.run(self._enqueue, self._stop))
-            workers = [tasks.create_task(self._work()) for _ in range(self._tools.settings.workers)]
-            await self._stop.wait()
-            await self._wind_down(workers)
-            watching.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watcher.run(self._enqueue, self._stop))
+                workers = [
+                    tasks.create_task(self._work()) for _ in range(self._tools.settings.workers)
+                ]
+                await self._stop.wait()
+                await self._wind_down(workers)
+                watching.cancel()
+        finally:
+            await self._ahead.close()
 
     async def _recover(self) -> None:
         """Puts right what a killed service left behind; gives that up when `stop` is set."""
@@ -94,6 +101,7 @@ class Service:
         assert task  # noqa: S101 - a coroutine always runs in a task
         while not self._stop.is_set():
             lane, arrival = await self._lanes.take()
+            self._ahead.begin(self._lanes.next_of(lane))
             self._busy.add(task)
             again_seconds = None
             try:
@@ -157,9 +165,13 @@ class Service:
 
         It may have waited long, for its turn or for the database.
         """
+        examined = await self._ahead.take(arrival)
         if not self._watcher.is_current(arrival.path):
+            if examined:
+                examined.opened.close()
             raise FileChangedError(f"{arrival.name} was written to, replaced or removed")
-        await loader.load_file(arrival, self._tools)
+        examined = examined or await loader.look_at(arrival, self._tools)
+        await loader.load_examined(examined, self._tools)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +28,8 @@ from app.waits import Waits
 log = structlog.get_logger()
 
 FIRST_RESTART_SECONDS = 0.1
-# Measured: 7 ms from a rename into the folder to its hint, for 0.5 % of a core while idle.
-WATCH_STEP_MS = 5
+# From a rename to its hint: 4 ms for 1.5 % of an idle core; by steps of 5 ms 9 ms for 0.5 %.
+WATCH_STEP_MS = 2
 WATCH_DEBOUNCE_MS = 50
 
 Emit = Callable[[Arrival], Awaitable[None]]
@@ -123,34 +123,35 @@ class Watcher:
         """One look at what is hinted or due, or at everything when a sweep is due."""
         self._wake.clear()
         hints, self._hints = self._hints, set()
-        candidates = await self._list_candidates(hints)
-        fresh = [each for each in candidates if self._is_due(each, hints)]
-        outcomes = await asyncio.to_thread(self._judge, fresh)
         complete = []
-        for candidate, outcome in zip(fresh, outcomes, strict=True):
+        for candidate, outcome in await self._look(hints):
             if outcome.is_complete and outcome.identity:
                 complete.append((candidate, outcome.identity))
             else:
                 self._put_off(candidate, outcome, is_hinted=candidate.path in hints)
         return complete
 
-    async def _list_candidates(self, hints: set[Path]) -> list[Candidate]:
+    async def _look(self, hints: set[Path]) -> list[tuple[Candidate, Completeness]]:
+        """Gives the candidates whose time has come, and where each one stands."""
         now = self._clock()
-        is_sweep = now >= self._next_sweep
-        if is_sweep:
+        if is_sweep := now >= self._next_sweep:
             self._next_sweep = now + self._settings.sweep_seconds
-        paths = hints | self._waits.due()
+        due = hints | self._waits.due()
         try:
-            if is_sweep:
-                candidates = await asyncio.to_thread(self._sweep)
-            else:
-                candidates = await asyncio.to_thread(self._folder.candidates_at, paths)
+            looked_at = await asyncio.to_thread(self._list_and_judge, due, hints, is_sweep)
         except OSError as error:
             log.warning("imports folder cannot be listed", error=str(error))
             return []
-        known = self._emitted.keys() | self._waits.paths() if is_sweep else paths
-        self._drop(known - {each.path for each in candidates})
-        return candidates
+        known = self._emitted.keys() | self._waits.paths() if is_sweep else due
+        self._drop(known - {each.path for each, _ in looked_at})
+        return [(each, outcome) for each, outcome in looked_at if outcome]
+
+    def _list_and_judge(
+        self, due: set[Path], hints: set[Path], is_sweep: bool
+    ) -> list[tuple[Candidate, Completeness | None]]:
+        """Gives the candidates, and where each stands whose time has come. Blocks."""
+        found = self._sweep() if is_sweep else self._folder.candidates_at(due)
+        return [(each, self._judge(each) if self._is_due(each, hints) else None) for each in found]
 
     def _sweep(self) -> list[Candidate]:
         path = self._folder.path
@@ -165,13 +166,10 @@ class Watcher:
             return False
         return candidate.path in hints or not self._waits.is_early(candidate.path)
 
-    def _judge(self, candidates: Sequence[Candidate]) -> list[Completeness]:
-        return [
-            Completeness(State.NOT_REGULAR, each.refusal)
-            if each.refusal
-            else self._observer.look(each.path)
-            for each in candidates
-        ]
+    def _judge(self, candidate: Candidate) -> Completeness:
+        if candidate.refusal:
+            return Completeness(State.NOT_REGULAR, candidate.refusal)
+        return self._observer.look(candidate.path)
 
     async def _hand_over(self, candidate: Candidate, identity: Identity, emit: Emit) -> None:
         path = candidate.path
@@ -288,6 +286,8 @@ class Watch:
     def _is_hint(self, change: Change, path: str) -> bool:
         if change is Change.deleted:
             return path == str(self._folder.path)
+        if "/." in path.removeprefix(str(self._folder.path)):  # mostly our own moves
+            return False
         return self._folder.is_of_interest(Path(path))
 
     def _report(self, error: Exception) -> None:

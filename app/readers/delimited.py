@@ -69,7 +69,7 @@ class DelimitedReader:
         height = columns.height
         numbers = {"line_number": place.lines, "row_number": place.rows}
         numbered = [
-            pl.int_range(so_far + 1, so_far + 1 + height, eager=True).alias(name)
+            pl.Series(name, np.arange(so_far + 1, so_far + 1 + height, dtype=np.int64))
             for name, so_far in numbers.items()
         ]
 
@@ -78,7 +78,7 @@ class DelimitedReader:
             return row_texts(body, lines.starts, lines.ends, UTF8.codec)(positions)
 
         batch = Batch(
-            frame=columns.select(*numbered, pl.all()),
+            frame=pl.DataFrame([*numbered, *columns]),
             rejects=(),
             raw_texts=give,
             bytes_read=self._text.bytes_read(),

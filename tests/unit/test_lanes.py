@@ -47,6 +47,18 @@ async def test_arrivals_of_one_lane_come_in_order_and_one_at_a_time() -> None:
     assert await takes_nothing(lanes)
 
 
+async def test_what_a_lane_hands_out_next_can_be_seen_and_stays() -> None:
+    lanes = Lanes(10)
+    for name in ("a1", "a2"):
+        await lanes.put("a", arrival(name))
+
+    assert await take(lanes) == ("a", "a1")
+    assert lanes.next_of("a") == arrival("a2")
+    lanes.release("a")
+    assert await take(lanes) == ("a", "a2")
+    assert lanes.next_of("a") is None
+
+
 async def test_a_long_lane_does_not_keep_the_others_waiting() -> None:
     lanes = Lanes(10)
     for lane, name in (("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")):
