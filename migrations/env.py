@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import SluiceError
+from app.features import registry
 from app.settings import Settings, load_settings
 from app.store import views
 from app.store.database import open_database
@@ -76,7 +77,7 @@ def configure(connection: Connection, metadata: MetaData, schemas: Mapping[str, 
 
 
 def migrate(connection: Connection, settings: Settings) -> None:
-    """Runs the asked-for migrations, then brings the views up to date when at the head."""
+    """Runs the asked-for migrations, then brings views and features up to date when at the head."""
     schemas = schema_names(settings)
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
@@ -89,7 +90,9 @@ def migrate(connection: Connection, settings: Settings) -> None:
         context.run_migrations()
     here = context.get_context().get_current_heads()
     if here and set(here) == set(ScriptDirectory.from_config(context.config).get_heads()):
-        views.bring_up_to_date(connection, Scripts(schemas))
+        scripts = Scripts(schemas)
+        views.bring_up_to_date(connection, scripts)
+        registry.bring_up_to_date(connection, scripts)
 
 
 async def run_online(settings: Settings, database_url: str) -> None:

@@ -87,7 +87,7 @@ class Folder:
             "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r'",
             self.settings.staging_schema,
         )
-        assert {name for (name,) in tables} == {"loans", "job_titles"}
+        assert {name for (name,) in tables} == {"loans", "job_titles", "risk_scores"}
         for (name,) in tables:
             staged = f'"{self.settings.staging_schema}"."{name}"'
             assert await self.sql.fetchval(f"SELECT count(*) FROM {staged}") == 0
