@@ -110,10 +110,10 @@ class Contract(dy.Schema):
     line_number = dy.Int64(nullable=False)
 
     @classmethod
-    def rules_kept(cls) -> pl.Expr:
-        """Whether a row keeps all rules; as in `filter`, null does not break one."""
+    def rules(cls) -> list[pl.Expr]:
+        """Whether a row keeps each rule; as in `filter`, null does not break one."""
         rules = cls._validation_rules(with_cast=False)
-        return pl.all_horizontal(rule.expr.fill_null(value=True) for rule in rules.values())
+        return [rule.expr.alias(name) for name, rule in rules.items()]
 
 
 class Merge(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import dataframely as dy
@@ -47,6 +47,14 @@ def load(
         rows += checked.frame.rows()
         rejects += checked.rejects
     return rows, rejects
+
+
+@pytest.fixture(params=[plain.SMALL_BLOCK_BYTES, 0], ids=["small", "large"], autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Small blocks and large ones are read in different ways."""
+    usual, plain.SMALL_BLOCK_BYTES = plain.SMALL_BLOCK_BYTES, request.param
+    yield
+    plain.SMALL_BLOCK_BYTES = usual
 
 
 def read(body: bytes) -> pl.DataFrame | None:
