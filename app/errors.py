@@ -41,5 +41,9 @@ class DatabaseUnreachableError(RetryableError):
     """The database does not answer, or refuses connections for now."""
 
 
+class BrokerUnreachableError(RetryableError):
+    """No Kafka broker answers, or none has the topic."""
+
+
 class FileChangedError(RetryableError):
     """The file was written, replaced or removed while it was read; look at it again."""
