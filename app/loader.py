@@ -130,8 +130,11 @@ async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
             raise RetryableError(f"{reason}; it has kept others waiting for minutes")
         if seconds == FIRST_LANE_PAUSE_SECONDS:
             log.info("waiting", reason=reason)
+            await lane_locks.announce(connection, lane)
         await asyncio.sleep(seconds)
         seconds = min(2 * seconds, LONGEST_LANE_PAUSE_SECONDS)
+    if seconds > FIRST_LANE_PAUSE_SECONDS:
+        await lane_locks.withdraw(connection, lane)
 
 
 async def settle(

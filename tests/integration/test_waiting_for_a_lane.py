@@ -13,7 +13,7 @@ from app import loader
 from app.domain import LoadStatus
 from app.errors import RetryableError
 from app.settings import Settings
-from app.store import lane_locks
+from app.store import direct, lane_locks
 from tests.loading import Folder
 
 LIMIT_SECONDS = 30
@@ -47,6 +47,25 @@ async def test_a_load_waits_for_its_lane_and_says_so_once(folder: Folder) -> Non
 
     assert loading.result().status is LoadStatus.LOADED
     assert logs.count(WAITING) == 1
+
+
+@pytest.mark.usefixtures("lane_is_taken")
+async def test_a_lane_is_wanted_while_a_load_waits_for_it_and_no_longer(
+    folder: Folder, engine: AsyncEngine
+) -> None:
+    async with direct.connect(engine) as connection:
+
+        async def is_wanted(lane: str = "loans/") -> bool:
+            return await lane_locks.is_wanted(connection, lane)
+
+        assert not await is_wanted()
+        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
+            tasks.create_task(folder.load_unchecked("loans.csv", CONTENT))
+            while not await is_wanted():
+                await folder.sql.fetchval("SELECT 1")
+            assert not await is_wanted("job_titles/")
+            await folder.sql.execute("SELECT pg_advisory_unlock_all()")
+        assert not await is_wanted()
 
 
 @pytest.mark.usefixtures("lane_is_taken")
