@@ -11,7 +11,8 @@ WITH scores AS (
         WHERE application_id < :first_id
             AND risk_score IS NOT NULL
         ORDER BY application_id DESC
-        LIMIT 99
+        -- One more than a row with a score needs, as the first row may be one without.
+        LIMIT 100
     )
     UNION ALL
     SELECT

@@ -40,7 +40,8 @@ scores AS (
         WHERE application_id < :first_id
             AND risk_score IS NOT NULL
         ORDER BY application_id DESC
-        LIMIT 99
+        -- One more than a row with a score needs, as the first row may be one without.
+        LIMIT 100
     )
     UNION ALL
     -- As the first value seeds the exponential mean, the state goes before the range as one.
