@@ -76,7 +76,7 @@ yields() { [ "$(query "$1")" = "$2" ]; }
 take_down() {
   local code=$?
   exec 8>&- || true
-  compose down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+  compose --profile source down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
   # logs/ holds files of the app user, which the caller may not remove.
   docker run --rm --user 0 --entrypoint rm -v "$work:/mnt" "$image" -rf /mnt/tree >/dev/null 2>&1 || true
   docker image rm "$image" >/dev/null 2>&1 || true
