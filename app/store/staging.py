@@ -7,6 +7,7 @@ before that would commit by itself; so `copy_rows` makes sure that a transaction
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,16 +38,30 @@ async def copy_rows(
     async def framed() -> AsyncIterable[Encoded]:
         yield HEADER
         async for rows in encoded:
+            if driver.is_closed():
+                return
             yield rows
         yield TRAILER
 
-    await driver.copy_to_table(
-        table,
-        schema_name=schema,
-        columns=list(columns),
-        source=framed(),  # type: ignore[arg-type]  # any buffer will do
-        format="binary",
-    )
+    driver.add_termination_listener(wake_writer)
+    try:
+        await driver.copy_to_table(
+            table,
+            schema_name=schema,
+            columns=list(columns),
+            source=framed(),  # type: ignore[arg-type]  # any buffer will do
+            format="binary",
+        )
+    finally:
+        driver.remove_termination_listener(wake_writer)
+
+
+def wake_writer(lost: Any) -> None:
+    """Lets a COPY learn that its connection is lost.
+
+    While the server takes no more for a moment, asyncpg waits for room alone, and would for ever.
+    """
+    lost._protocol.resume_writing()  # noqa: SLF001 - asyncpg offers no other way
 
 
 async def fetch_rows(connection: AsyncConnection, query: str) -> bytes:
