@@ -1,6 +1,6 @@
 -- Makes the aggregates of the touched days equal to what warehouse.entity holds now.
 -- Grain: day; gives the days whose row was added, changed or removed.
--- Parameters: days (touched days of warehouse.entity), refreshed_at.
+-- Parameters: days (touched days of warehouse.entity, ascending), refreshed_at.
 -- Run by: refresh, under its lock.
 MERGE INTO {warehouse}.entity_daily AS kept
 USING (
@@ -22,6 +22,9 @@ USING (
             FROM {warehouse}.entity
             WHERE created_at >= lower(touched_range.days)
                 AND created_at < upper(touched_range.days)
+                -- Known to the planner, which then looks at the months between them only.
+                AND created_at >= (CAST(:days AS date[]))[1]
+                AND created_at < (CAST(:days AS date[]))[cardinality(CAST(:days AS date[]))] + 1
             GROUP BY CAST(created_at AS date)
         ) AS stats
     )
