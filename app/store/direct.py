@@ -55,22 +55,30 @@ def compiled(statement: ClauseElement) -> Query:
 @asynccontextmanager
 async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Gives a connection on which a statement outside of `transaction` commits by itself."""
-    async with engine.connect() as connection:
-        if driver_connection(connection).is_closed():  # the server hung up while it was idle
-            await connection.invalidate()
-        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+    committing = engine.execution_options(isolation_level="AUTOCOMMIT")
+    connection = await committing.connect()
+    while driver_connection(connection).is_closed():  # the server hung up while it was idle
+        await connection.invalidate()
+        await connection.close()
+        connection = await committing.connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
 async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """One transaction on a connection of `connect`, begun at once; rolled back on any error."""
     driver = driver_connection(connection)
-    async with connection.begin():  # SQLAlchemy's view of it, for savepoints; sends nothing
-        await driver.execute(BEGIN)
-        try:
-            yield
-        except BaseException:
-            if not driver.is_closed():
-                await driver.execute("ROLLBACK")
-            raise
+    await driver.execute(BEGIN)
+    try:
+        yield
         await driver.execute("COMMIT")
+    except BaseException:
+        if driver.is_in_transaction() and not driver.is_closed():
+            await driver.execute("ROLLBACK")
+        raise
+    finally:
+        if connection.in_transaction():  # in SQLAlchemy's view, for savepoints; sends nothing
+            await connection.rollback()
