@@ -3,6 +3,8 @@
 This package alone prints. Each module of it is one group of commands, imported when one of them
 runs. To add a command, write it in its group's module (or a new one, with a `group` of its own)
 and name it in `COMMANDS`; what it does, apart from printing, belongs below, as in `app/commands/`.
+Imports are most of a quick command's time: `--help` needs no group, and `derived`, whose commands
+run every minute, nothing that only loads need (`tests/acceptance/test_cli_imports.py`).
 
 Exit codes: 0 done, 1 data refused or not done now, 2 wrong usage or configuration, 3 no database.
 """
@@ -11,8 +13,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import NoReturn
 
-from app.cli.ending import MISUSED, REFUSED, UNREACHABLE, ReaderGoneError, fail, flush_output
+from app.cli.ending import (
+    DONE,
+    MISUSED,
+    REFUSED,
+    UNREACHABLE,
+    ReaderGoneError,
+    end,
+    fail,
+    flush_output,
+)
 from app.cli.groups import Commands, CommandsOf
 from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError
 
@@ -60,19 +72,29 @@ COMMANDS: CommandsOf = {
 cli = Commands(COMMANDS, help="Files dropped into imports/ become trustworthy PostgreSQL tables.")
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs a command; an error becomes one clear message and an exit code."""
     # Unwinding on SIGTERM too, so that an embedded server is not left behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        cli()
-    except ConfigError as error:
-        sys.exit(fail(error, MISUSED))
-    except DatabaseUnreachableError as error:
-        sys.exit(fail(error, UNREACHABLE))
-    except (FileError, RetryableError) as error:
-        sys.exit(fail(error, REFUSED))
-    except ReaderGoneError:
-        pass
+        code = exit_code()
     finally:
         flush_output()
+    end(code)
+
+
+def exit_code() -> int:
+    """Runs the command that the program's arguments name; gives its exit code."""
+    try:
+        cli()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else DONE
+    except ConfigError as error:
+        return fail(error, MISUSED)
+    except DatabaseUnreachableError as error:
+        return fail(error, UNREACHABLE)
+    except (FileError, RetryableError) as error:
+        return fail(error, REFUSED)
+    except ReaderGoneError:
+        pass
+    return DONE

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 DONE, REFUSED, MISUSED, UNREACHABLE = 0, 1, 2, 3
 
@@ -35,3 +38,15 @@ def flush_output() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def end(code: int) -> NoReturn:
+    """Ends the program, at once when nothing but this is left to do.
+
+    Taking the interpreter apart would take 40 ms, a fifth of a command that finds nothing new.
+    """
+    logging.shutdown()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        sys.exit(code)
+    os._exit(code)

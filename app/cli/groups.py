@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -35,4 +36,8 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Finds the command that the words name; imports its module."""
         name, found, words = super().resolve_command(ctx, args)
-        return name, self.whole(name) if name and found else found, words
+        command = self.whole(name) if name and found else found
+        # What is imported by now stays: looking through it again and again would be in vain.
+        gc.freeze()
+        gc.enable()
+        return name, command, words
