@@ -127,6 +127,13 @@ class Reject(Base):
     )
     reason: Mapped[str] = mapped_column(Text, comment="Why the row was not loaded")
     raw: Mapped[str] = mapped_column(Text, comment="The row as it stands in the file")
+    topic: Mapped[str | None] = mapped_column(
+        Text, comment="Of a message: its topic; null for a row of a file"
+    )
+    partition: Mapped[int | None] = mapped_column(Integer, comment="Of a message: its partition")
+    message_offset: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Of a message: its offset in the partition"
+    )
 
 
 class TouchedDay(Base):
@@ -196,3 +203,25 @@ class ViewDefinition(Base):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True, comment="The script's name")
     sha256: Mapped[str] = mapped_column(Text, comment="SHA-256 of the script's text, in hex")
+
+
+class StreamOffset(Base):
+    """How far a partition of a topic is loaded."""
+
+    __tablename__ = "stream_offset"
+    __table_args__ = (
+        {
+            "schema": OPS,
+            "comment": "How far each partition of a topic is loaded; written with the rows.",
+        },
+    )
+
+    topic: Mapped[str] = mapped_column(Text, primary_key=True, comment="The topic")
+    partition: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=False, comment="The topic's partition"
+    )
+    next_offset: Mapped[int] = mapped_column(
+        BigInteger, comment="Offset after the last message that was loaded or rejected"
+    )
+    load_id: Mapped[int] = mapped_column(BigInteger, comment="The load that brought it")
+    updated_at: Mapped[datetime] = mapped_column(INSTANT, comment="When that was")

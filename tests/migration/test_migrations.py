@@ -30,6 +30,7 @@ FILL = """
         status, rows_read, rows_rejected)
     VALUES ('loans', 'loans.csv', 1, 'f00', now(), now(), 'loaded', 1, 1);
     INSERT INTO ops.reject VALUES (1, 2, 'loans', 'no number', 'x');
+    INSERT INTO ops.stream_offset VALUES ('risk-scores', 0, 12, 1, now());
     INSERT INTO ops.refresh (name, started_at, finished_at, rows_changed)
     VALUES ('entity_daily', now(), now(), 1);
     INSERT INTO ops.changed_day VALUES ('entity_daily', '2023-01-01', 1);
