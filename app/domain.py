@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Self
 
 import dataframely as dy
 import polars as pl
+
+YEARS = re.compile(r"(?P<first>[1-9][0-9]{3})(?:-(?P<last>[1-9][0-9]{3}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Years:
+    """Calendar years of a file, both ends included; written `2007` or `2008-2009`."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Reads years as they are written; None where the text is something else."""
+        if not (found := YEARS.fullmatch(text)):
+            return None
+        first, last = int(found["first"]), int(found["last"] or found["first"])
+        return cls(first, last) if first <= last else None
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def overlap(self, others: Years) -> bool:
+        """Whether some year is among both."""
+        return self.first <= others.last and others.first <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +46,7 @@ class Arrival:
     name: the file's name, printable (bytes that are not UTF-8 are backslash-escaped).
     folder: first folder below imports/, lower-cased; None for a file at the top.
     feed: the feed it is known to belong to, where no folder says so.
+    years: the only ones to load of it; None for all.
     """
 
     path: Path
@@ -28,6 +55,7 @@ class Arrival:
     file_bytes: int
     discovered_at: datetime
     feed: str | None = None
+    years: Years | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +95,17 @@ class Batch:
 class Facts:
     """What a file says of itself beside its rows, and the day it arrived.
 
-    scope: the part of the warehouse the file replaces (entity: its month `YYYY-MM`), else None.
+    scope: the part of the warehouse the file replaces (entity: its month `YYYY-MM`), or the years
+        that were asked for, else None.
     as_of: the day the numbers describe, from the header or else the day of arrival.
     today: the day of arrival, in the time zone of this machine.
+    years: the only ones to load; None for all.
     """
 
     scope: str | None
     as_of: date
     today: date
+    years: Years | None = None
 
     @property
     def month_start(self) -> datetime:
@@ -121,6 +152,7 @@ class Merge(StrEnum):
 
     SCRIPT = "script"  # sql/merge/<pipeline>.sql, from staging.<pipeline>
     MONTH = "month"  # the staged table becomes the month's partition
+    APPEND = "append"  # every file has a place of its own, after those loaded before it
 
 
 def unchanged(frame: pl.DataFrame, _facts: Facts) -> pl.DataFrame:
@@ -141,6 +173,9 @@ class Pipeline:
     prepares_text: whether prepare looks at text; without it, columns may come typed, which
         is quicker.
     month_key: for feeds whose file is a month, the instant's column and the id's.
+    takes_years: whether a load may be of some years of a file only.
+    follow: what else a load's rows change, in its transaction: takes the driver connection, the
+        scripts and the `store.appends.Appended`; for feeds that append.
     looks_like: the file name as people write it, for messages.
     """
 
@@ -154,6 +189,8 @@ class Pipeline:
     prepares_text: bool = True
     rest: str | None = None
     month_key: tuple[str, str] | None = None
+    takes_years: bool = False
+    follow: Callable[[Any, Any, Any], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from app import completeness, files, router
-from app.domain import Arrival, Pipeline, Route
-from app.errors import FileChangedError, RetryableError
+from app.domain import Arrival, Merge, Pipeline, Route
+from app.errors import ConfigError, FileChangedError, RetryableError
 from app.files import Identity, disk_errors
 from app.readers import Reader, open_reader
 from app.reading import SmallFile, read_small
@@ -68,8 +68,10 @@ def examine(
         with disk_errors():
             reader = open_reader(opened, arrival.name)
         feed = arrival.folder or arrival.feed
-        route = router.route(arrival.name, feed, reader.header, arrival.discovered_at, pipelines)
-    except RetryableError:
+        route = router.route(
+            arrival.name, feed, reader.header, arrival.discovered_at, pipelines, arrival.years
+        )
+    except (RetryableError, ConfigError):
         raise
     except Exception as fault:  # the load's end tells a fault of the file from one of ours
         return replace(unrouted, fault=fault, seconds=time.monotonic() - began)
@@ -78,12 +80,18 @@ def examine(
         arrival=arrival,
         opened=opened,
         identity=identity,
-        content=Content(route.pipeline.name, route.facts.scope, sha256),
+        content=content_of(route, sha256),
         reader=reader,
         route=route,
         small=small,
         seconds=time.monotonic() - began,
     )
+
+
+def content_of(route: Route, sha256: str) -> Content:
+    """Says what identifies the content of a file that has a route."""
+    is_appended = route.pipeline.merge is Merge.APPEND
+    return Content(route.pipeline.name, route.facts.scope, sha256, is_appended)
 
 
 def hash_content(opened: io.BufferedIOBase | io.RawIOBase, stopped: threading.Event) -> str:

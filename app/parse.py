@@ -19,10 +19,14 @@ ODD_INSTANT = (
     r"(?::?(?P<zone_minutes>[0-5][0-9]))?))?)?$"
 )
 WHOLE_NUMBER = r"^[+-]?[0-9]+(?:\.0*)?$"
+# Polars alone would cut off decimals beyond these.
+EXACT_NUMBER = r"^[+-]?(?:0*[0-9]{1,12}(?:\.[0-9]{0,6}0*)?|\.[0-9]{1,6}0*)$"
+EXACT = pl.Decimal(18, 6)
 BEYOND_YEAR = 10_000  # an offset can lead there, and Python has no such year
 WANTED = {
     pl.Int64: "a whole number that fits 64 bits",
     pl.Float64: "a number",
+    pl.Decimal: "a number of at most 12 digits and 6 decimals",
     pl.Date: "a date as YYYY-MM-DD",
     pl.Datetime: "a date and time as YYYY-MM-DD HH:MM:SS",
 }
@@ -70,17 +74,23 @@ def _number(text: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
+def _exact_number(text: pl.Expr) -> pl.Expr:
+    return _where(text, EXACT_NUMBER, text.cast(EXACT, strict=False))
+
+
 # For each type: the quick way, right for files written by programs, and the patient way for
 # the few fields the quick one cannot read (blanks around, fractions, zones, `5.0`).
 QUICK: dict[type[pl.DataType], pl.Expr] = {
     pl.Int64: TEXT.cast(pl.Int64, strict=False),
     pl.Float64: _number(TEXT),
+    pl.Decimal: _exact_number(TEXT),
     pl.Date: _day(TEXT),
     pl.Datetime: _instant(TEXT),
 }
 PATIENT: dict[type[pl.DataType], pl.Expr] = {
     pl.Int64: _odd_whole_number(TEXT),
     pl.Float64: _number(TEXT),
+    pl.Decimal: _exact_number(TEXT),
     pl.Date: _day(TEXT.str.replace(MIDNIGHT, "")),
     pl.Datetime: _odd_instant(TEXT),
 }

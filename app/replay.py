@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app import archive, files, threads
-from app.domain import Arrival, Load, LoadStatus
+from app.domain import Arrival, Load, LoadStatus, Years
 from app.errors import ConfigError
 from app.loader import Order, Tools, load_file
 from app.store import direct, ledger
@@ -56,6 +56,7 @@ async def find_kept(load_id: int, tools: Tools) -> tuple[Arrival, bool]:
         file_bytes=kept.file_bytes,
         discovered_at=load.discovered_at,
         feed=load.pipeline,
+        years=Years.parse(load.scope or ""),
     )
     return arrival, load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import cache
 
-from app.domain import Column, Facts, Pipeline, Route
-from app.errors import FileError
+from app.domain import Column, Facts, Pipeline, Route, Years
+from app.errors import ConfigError, FileError
 
 AS_OF = re.escape("{as_of}")
 # What a message shows of a header that fits no feed.
@@ -154,12 +154,14 @@ def route(
     header: Sequence[str],
     discovered_at: datetime,
     pipelines: Sequence[Pipeline],
+    years: Years | None = None,
 ) -> Route:
     """Finds the one pipeline that both the name and the header fit.
 
     folder: the file's folder below imports/, where it has one. discovered_at: when the file
     was seen; its day stands in for an as-of date the header does not give.
-    Raises FileError, saying what was looked for, when none or several pipelines fit.
+    Raises FileError, saying what was looked for, when none or several pipelines fit, and
+    ConfigError when years are asked for of a feed that is not loaded by years.
     """
     named = candidates(name, folder, pipelines)
     fitting = [
@@ -172,8 +174,18 @@ def route(
         raise _no_single_match(header, rivals, several=bool(fitting))
     pipeline, found, (names, as_ofs) = fitting[0]
     today = discovered_at.astimezone().date()
-    facts = Facts(scope=scope_of(found), as_of=parse_as_of(as_ofs) or today, today=today)
+    if years:
+        require_years_taken([pipeline])
+    scope = str(years) if years else scope_of(found)
+    facts = Facts(scope, as_of=parse_as_of(as_ofs) or today, today=today, years=years)
     return Route(pipeline, facts, names)
+
+
+def require_years_taken(pipelines: Sequence[Pipeline]) -> None:
+    """Raises ConfigError when none of these feeds is loaded by years."""
+    if not any(pipeline.takes_years for pipeline in pipelines):
+        named = " or ".join(pipeline.name for pipeline in pipelines)
+        raise ConfigError(f"--years is not for {named}, whose files are loaded whole")
 
 
 def shown_header(header: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import typer
 from app.cli.outcomes import exit_by, settings_for_loading, show_end
 from app.cli.screen import screen
 from app.commands import loading
+from app.domain import Years
 from app.samples import drop_samples
 from app.session import run_in_session, settings_for
 
@@ -22,6 +23,12 @@ def load(
     pipeline: Annotated[
         str | None, typer.Option(help="The feed, where a name does not tell it.")
     ] = None,
+    years: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY[-YYYY]", help="Only these years' rows, for feeds that are loaded so."
+        ),
+    ] = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Even what is loaded already.")] = False,
 ) -> None:
@@ -31,7 +38,7 @@ def load(
     """
     # DEV makes the tables anew when a service starts, not between one file and the next.
     settings = settings_for_loading().model_copy(update={"dev": False})
-    request = loading.LoadRequest(tuple(files), pipeline, force)
+    request = loading.LoadRequest(tuple(files), pipeline, force, parse_years(years))
     ends: list[loading.End] = []
 
     def show(end: loading.End) -> None:
@@ -42,6 +49,16 @@ def load(
         settings, lambda session: loading.load(session, request, screen, show), migrated=True
     )
     exit_by(ends)
+
+
+def parse_years(text: str | None) -> Years | None:
+    """Reads the option, which is wrong usage when it is not years."""
+    years = Years.parse(text) if text else None
+    if text is not None and not years:
+        raise typer.BadParameter(
+            f"'{text}' is not years as 2007 or 2008-2009.", param_hint="'--years'"
+        )
+    return years
 
 
 @group.command()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import threads
+from app import router, threads
 from app.completeness import Observer, State
-from app.domain import Arrival, Load
+from app.domain import Arrival, Load, Years
 from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError
 from app.files import printable_name
 from app.folder import ImportsFolder
@@ -27,11 +28,12 @@ End = Load | FileError | RetryableError
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """Files to load in the foreground, with the feed where it was named."""
+    """Files to load in the foreground, with the feed and the years where they were named."""
 
     files: tuple[Path, ...]
     pipeline: str | None
     force: bool
+    years: Years | None = None
 
 
 async def load(
@@ -40,9 +42,12 @@ async def load(
     """Loads files one after the other, with a progress bar at a terminal.
 
     show: told of each file's end as it comes; a file that is refused does not stop the others.
-    Raises ConfigError for a pipeline that does not exist, DatabaseUnreachableError.
+    Raises ConfigError for a pipeline that does not exist, or for years of one that takes none;
+    DatabaseUnreachableError.
     """
     require_pipeline(session, request.pipeline)
+    if request.years:
+        require_years_taken(session, request)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     progress = Progress(
         *columns,
@@ -68,10 +73,31 @@ def require_pipeline(session: Session, name: str | None) -> None:
         raise ConfigError(f"There is no pipeline {name!r}; there are {', '.join(known)}")
 
 
+def require_years_taken(session: Session, request: LoadRequest) -> None:
+    """Raises ConfigError, before any file is loaded, when one is of a feed that takes no years."""
+    for path in request.files:
+        with suppress(FileError):  # its load says what is wrong with the name
+            named = router.candidates(
+                path.name,
+                folder_of(path, request.pipeline, session.tools.settings),
+                session.tools.pipelines,
+            )
+            router.require_years_taken([pipeline for pipeline, _ in named])
+
+
+def folder_of(path: Path, pipeline: str | None, settings: Settings) -> str | None:
+    """Gives the feed's folder that a file counts as being in: the feed named, or its own."""
+    folder = path.resolve().parent
+    if pipeline or folder.parent != settings.imports_dir.resolve():
+        return pipeline
+    return folder.name.lower()
+
+
 async def load_one(session: Session, path: Path, request: LoadRequest, progress: Progress) -> Load:
     """Loads one file from wherever it is."""
     settings = session.tools.settings
     arrival = await threads.run(arrival_at, path, request.pipeline, settings)
+    arrival = replace(arrival, years=request.years)
     task = progress.add_task(arrival.name, total=arrival.file_bytes)
     order = Order(
         force=request.force,
@@ -98,11 +124,10 @@ def arrival_at(given: Path, pipeline: str | None, settings: Settings) -> Arrival
     """
     path = given.resolve()
     require_complete(given, path, settings)
-    in_feed_folder = path.parent.parent == settings.imports_dir.resolve()
     return Arrival(
         path=path,
         name=printable_name(given.name),
-        folder=pipeline or (path.parent.name.lower() if in_feed_folder else None),
+        folder=folder_of(path, pipeline, settings),
         file_bytes=path.stat().st_size,
         discovered_at=datetime.now(UTC),
     )

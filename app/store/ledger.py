@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Reject
+from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Reject, Years
 from app.store import direct
 from app.store import ledger_queries as queries
 from app.store.ledger_queries import Known
@@ -25,15 +25,19 @@ class Content:
     """What identifies a file's content and where it belongs.
 
     pipeline: None for a file that fits no feed; its name then keeps loads of it apart.
+    is_appended: whether the feed's files stand beside each other, so that a content is there as
+        long as its own file was not corrected, whatever was loaded since.
     """
 
     pipeline: str | None
     scope: str | None
     sha256: str
+    is_appended: bool = False
 
     def lane(self, file_name: str) -> str:
-        """Names what may only be loaded by one worker at a time."""
-        return f"{self.pipeline}/{self.scope or ''}" if self.pipeline else f"?/{file_name}"
+        """Names what may only be loaded by one worker at a time: a feed, or a month of it."""
+        month = "" if self.scope is None or Years.parse(self.scope) else self.scope
+        return f"{self.pipeline}/{month}" if self.pipeline else f"?/{file_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,10 @@ def as_load(line: asyncpg.Record | RowMapping) -> Load:
 
 def _describe(arrival: Arrival, content: Content) -> tuple[Known, Mapping[str, object]]:
     known = Known(
-        content.pipeline is not None, content.scope is not None, arrival.folder is not None
+        content.pipeline is not None,
+        content.scope is not None,
+        arrival.folder is not None,
+        content.is_appended,
     )
     return known, {
         "pipeline": content.pipeline,

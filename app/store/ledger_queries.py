@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.orm import aliased
 
 from app.domain import LoadCounts, LoadStatus
 from app.store.direct import Query, compiled
@@ -44,6 +45,7 @@ class Known(NamedTuple):
     pipeline: bool
     scope: bool
     folder: bool
+    appended: bool = False  # the feed's files stand beside each other
 
     def _is(self, name: str) -> ColumnElement[bool]:
         column: ColumnElement[str | None] = getattr(Load, name)
@@ -66,6 +68,8 @@ class Known(NamedTuple):
 def earlier(known: Known) -> Query:
     """Gives unfiled, same and is_running of `ledger.Earlier`."""
     is_content = Load.sha256 == bindparam("sha256")
+    if known.appended:  # one file may be loaded years by years
+        is_content = and_(is_content, known.is_place())
     unfiled = (
         select(Load.load_id)
         .where(is_content, known.is_file(), Load.status != LoadStatus.RUNNING.value)
@@ -81,7 +85,9 @@ def same(known: Known) -> Query:
     return compiled(_same(known))
 
 
-def _same(known: Known) -> Select[tuple[int]]:
+def _same(known: Known) -> Select[Any]:
+    if known.appended:
+        return _standing(known)
     latest = (
         select(Load.load_id, Load.sha256)
         .where(known.is_place(), Load.status == LoadStatus.LOADED.value)
@@ -90,6 +96,30 @@ def _same(known: Known) -> Select[tuple[int]]:
         .subquery()
     )
     return select(latest.c.load_id).where(latest.c.sha256 == bindparam("sha256"))
+
+
+def _standing(known: Known) -> Select[Any]:
+    """The latest loaded one of any file of the place that holds this content still."""
+    later = aliased(Load)
+    corrected = exists().where(
+        later.file_name == Load.file_name,
+        later.pipeline == Load.pipeline,
+        later.scope.is_not_distinct_from(Load.scope),
+        later.status == LoadStatus.LOADED.value,
+        later.finished_at > Load.finished_at,
+        later.sha256 != Load.sha256,
+    )
+    return (
+        select(Load.load_id)
+        .where(
+            known.is_place(),
+            Load.sha256 == bindparam("sha256"),
+            Load.status == LoadStatus.LOADED.value,
+            ~corrected,
+        )
+        .order_by(Load.finished_at.desc())
+        .limit(1)
+    )
 
 
 @cache

@@ -65,15 +65,7 @@ class Scripts:
 
     def call(self, name: str, /, **values: object) -> tuple[Any, ...]:
         """Gives the script as one statement for asyncpg, followed by the values it names."""
-        names: list[str] = []
-
-        def numbered(found: re.Match[str]) -> str:
-            if found[1] not in names:
-                names.append(found[1])
-            return f"${names.index(found[1]) + 1}"
-
-        sql = VALUE.sub(numbered, self.text(name))
-        return (sql, *(values[name] for name in names))
+        return bound(self.text(name), values)
 
     def statement(self, name: str) -> TextClause:
         """Gives the script as one statement for SQLAlchemy."""
@@ -92,6 +84,19 @@ class Scripts:
         return {
             name: hashlib.sha256(self.text(f"views/{name}").encode()).hexdigest() for name in names
         }
+
+
+def bound(sql: str, values: Mapping[str, object]) -> tuple[Any, ...]:
+    """Gives SQL as one statement for asyncpg, followed by the values it names."""
+    names: list[str] = []
+
+    def numbered(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    sql = VALUE.sub(numbered, sql)
+    return (sql, *(values[name] for name in names))
 
 
 def as_clause(sql: str) -> TextClause:

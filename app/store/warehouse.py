@@ -12,7 +12,7 @@ import polars as pl
 from sqlalchemy import text
 
 from app.domain import Contract, LoadCounts, Merge, Tally
-from app.store import comparison, months, staging
+from app.store import appends, comparison, months, staging
 from app.store.comparison import Rows
 from app.store.copy_format import encode_rows
 from app.store.direct import Query, compiled
@@ -42,6 +42,9 @@ async def prepared(month: Month, contract: type[Contract], rows: Rows) -> AsyncG
     if month.pipeline.merge is Merge.SCRIPT:
         yield await _stage(month, contract.column_names(), rows)
         return
+    if month.pipeline.merge is Merge.APPEND:
+        yield await _stage_in_place(month, contract.column_names(), rows)
+        return
     schema = {
         name: column.dtype for name, column in contract.columns().items() if name != "line_number"
     }
@@ -53,6 +56,13 @@ async def _stage(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
     staged = StagedRows(month)
     await _copy(month, staged.table, columns, rows)
     return staged
+
+
+async def _stage_in_place(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
+    driver = driver_connection(month.connection)
+    place = await appends.find_place(driver, month.scripts, month.load_id)
+    await _copy(month, month.pipeline.name, columns, rows)
+    return StagedInPlace(month, place)
 
 
 async def _stage_month(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
@@ -90,15 +100,11 @@ class StagedRows:
 
     async def merge(self, tally: Tally) -> LoadCounts:
         connection, scripts = self.month.connection, self.month.scripts
-        staged = f'"{scripts.schema(STAGING)}"."{self.table}"'
-        is_large = tally.rows_staged >= MANY_ROWS
-        if is_large:
-            await connection.execute(text(f"ANALYZE {staged}"))
+        await analyze(self.month, tally)
         [counts] = await merge_query(scripts, self.table).rows(
             connection, load_id=self.month.load_id, rows_staged=tally.rows_staged
         )
-        clear = "TRUNCATE" if is_large else "DELETE FROM"
-        await driver_connection(connection).execute(f"{clear} {staged}")
+        await clear(self.month, tally)
         return LoadCounts(
             inserted=counts["rows_inserted"],
             updated=counts["rows_updated"],
@@ -106,6 +112,47 @@ class StagedRows:
             deleted=counts["rows_deleted"],
             duplicate=counts["rows_duplicate"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StagedInPlace:
+    """Rows in the feed's staging table, for a place of their own in the warehouse."""
+
+    month: Month
+    place: int
+
+    async def merge(self, tally: Tally) -> LoadCounts:
+        month, driver = self.month, driver_connection(self.month.connection)
+        await analyze(month, tally)
+        appended = await appends.append(
+            driver,
+            month.scripts,
+            month.pipeline.name,
+            month.load_id,
+            self.place,
+            tally.rows_staged,
+        )
+        await clear(month, tally)
+        if month.pipeline.follow:
+            await month.pipeline.follow(driver, month.scripts, appended)
+        return appended.counts
+
+
+def staged_table(month: Month) -> str:
+    """Gives the feed's staging table as SQL."""
+    return f'"{month.scripts.schema(STAGING)}"."{month.pipeline.name}"'
+
+
+async def analyze(month: Month, tally: Tally) -> None:
+    """Gives the planner fresh statistics of many staged rows."""
+    if tally.rows_staged >= MANY_ROWS:
+        await month.connection.execute(text(f"ANALYZE {staged_table(month)}"))
+
+
+async def clear(month: Month, tally: Tally) -> None:
+    """Empties the staging table."""
+    verb = "TRUNCATE" if tally.rows_staged >= MANY_ROWS else "DELETE FROM"
+    await driver_connection(month.connection).execute(f"{verb} {staged_table(month)}")
 
 
 @lru_cache(maxsize=16)

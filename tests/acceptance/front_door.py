@@ -215,7 +215,7 @@ class Front:
         return [
             each["name"]
             for each in tables
-            if each["name"] not in ("loans", "job_titles")
+            if each["name"] not in ("loans", "job_titles", "risk_scores")
             or await self.sql.fetchval(f"SELECT count(*) FROM staging.{each['name']}")
         ]
 

@@ -78,6 +78,7 @@ def check_the_overview(shown: str) -> None:
         ("entity_2023_02.csv.gz", "entity", "loaded"),
         ("job_titles.csv", "job_titles", "loaded"),
         ("loans_2024-05-31.csv", "loans", "loaded"),
+        ("rejected_2007.csv", "risk_scores", "loaded"),
     ]
     days = [
         row[0] for row in rows_of(shown, "warehouse.default_liquidation_rolling_avg, newest first")

@@ -102,7 +102,13 @@ def test_help_of_one_command_ends_well(shell: CommandLine) -> None:
         (("replay", "7"), "There is no load 7; `status` lists the latest ones"),
         (
             ("load", "--pipeline", "visits", "x.csv"),
-            "There is no pipeline 'visits'; there are entity, job_titles, loans",
+            "There is no pipeline 'visits'; there are entity, job_titles, loans, risk_scores",
+        ),
+        (("load", "--years", "07", "rejected.csv"), "Invalid value for '--years'"),
+        (("load", "--years", "2009-2008", "rejected.csv"), "Invalid value for '--years'"),
+        (
+            ("load", "--years", "2007", "loans.csv"),
+            "--years is not for loans, whose files are loaded whole",
         ),
     ],
 )
@@ -195,7 +201,7 @@ def test_sample_writes_a_file_of_every_feed(shell: CommandLine) -> None:
     assert ended.code == 0
     written = sorted(str(path.relative_to(shell.folder)) for path in shell.imports.iterdir())
     assert ended.out.split() == written
-    for feed in ("entity", "job_titles", "loans"):
+    for feed in ("entity", "job_titles", "loans", "rejected"):
         assert any(feed in name for name in written)
 
 
