@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.domain import Reject
 from app.errors import ConfigError, DatabaseUnreachableError, RetryableError
 from app.settings import Settings
-from app.store import rejects, staging
+from app.store import rejects, spool, staging
 from app.store.engine import connected_engine, driver_errors, keep_alive
 from models.base import OPS
 
@@ -82,16 +82,16 @@ def test_trouble_with_a_disk_is_not_blamed_on_the_database(code: int) -> None:
 async def test_rejects_that_do_not_fit_on_the_disk_wait_for_room_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejects, "MEMORY_BYTES", 1)
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 1)
     full = Path("/dev/full")
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full.open("r+b"))
 
     with (
         pytest.raises(RetryableError, match=r"The disk .* No space left on device") as caught,
         driver_errors(),
-        rejects.RejectSpool(1) as spool,
+        rejects.RejectSpool(1) as bad,
     ):
-        await spool.add([Reject(1, "loans", "no number", "x")], b"an encoded row")
+        await bad.add([Reject(1, "loans", "no number", "x")], b"an encoded row")
 
     assert not isinstance(caught.value, DatabaseUnreachableError)
 
