@@ -19,11 +19,12 @@ FIRST_VERSION = 0
 def bring_up_to_date(connection: Connection, scripts: Scripts) -> None:
     """Registers this code's versions, with a table for the values of each.
 
-    The first version is activated where none is. Runs inside the caller's transaction. Raises
-    ConfigError when a version that was activated is another one in this code.
+    Values that a version has by another definition, never activated, are removed. The first version
+    is activated where none is. Runs inside the caller's transaction. Raises ConfigError when a
+    version that was activated is another one in this code.
     """
     for definition in all_definitions():
-        connection.execute(
+        registered = connection.execute(
             scripts.statement("features/register"),
             {
                 "version": definition.version,
@@ -33,6 +34,8 @@ def bring_up_to_date(connection: Connection, scripts: Scripts) -> None:
             },
         )
         connection.execute(text(partition_statement(scripts, definition.version)))
+        if registered.rowcount:
+            connection.execute(text(f"TRUNCATE {partition(scripts, definition.version)}"))
     versions = connection.execute(scripts.statement("features/versions")).mappings().all()
     require_same(versions)
     if versions[0]["activated_at"] is None:
@@ -41,9 +44,14 @@ def bring_up_to_date(connection: Connection, scripts: Scripts) -> None:
 
 def partition_statement(scripts: Scripts, version: int) -> str:
     """Gives the statement that makes the table of a version's values."""
-    schema = scripts.schema(WAREHOUSE)
-    sql = scripts.text("features/partition", version=str(version))
-    return sql.replace("{partition}", f'"{schema}"."risk_score_feature_v{version}"')
+    return scripts.text(
+        "features/partition", partition=partition(scripts, version), version=str(version)
+    )
+
+
+def partition(scripts: Scripts, version: int) -> str:
+    """Gives the table of a version's values as SQL."""
+    return f'"{scripts.schema(WAREHOUSE)}"."risk_score_feature_v{version}"'
 
 
 def require_same(versions: Iterable[Any]) -> None:
