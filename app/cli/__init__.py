@@ -60,6 +60,11 @@ COMMANDS: CommandsOf = {
         ),
         "export": "Writes the exports; only files whose numbers changed, unless told otherwise.",
     },
+    "features": {
+        "features": (
+            "Lists the versions of the risk-score features, activates, computes and compares them."
+        ),
+    },
     "sources": {
         "pull": "Brings the months that differ from the source database into the imports folder.",
         "simulate": (
