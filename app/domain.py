@@ -74,6 +74,15 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageReject(Reject):
+    """One bad message of a stream; line_number is its number in the load, from 1."""
+
+    topic: str
+    partition: int
+    message_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A run of rows as read, before any rule of a feed is applied.
 

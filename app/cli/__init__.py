@@ -6,7 +6,8 @@ and name it in `COMMANDS`; what it does, apart from printing, belongs below, as 
 Imports are most of a quick command's time: `--help` needs no group, and `derived`, whose commands
 run every minute, nothing that only loads need (`tests/acceptance/test_cli_imports.py`).
 
-Exit codes: 0 done, 1 data refused or not done now, 2 wrong usage or configuration, 3 no database.
+Exit codes: 0 done, 1 data refused or not done now, 2 wrong usage or configuration, 3 no database
+or broker.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from app.cli.ending import (
     flush_output,
 )
 from app.cli.groups import Commands, CommandsOf
-from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError
+from app.errors import (
+    BrokerUnreachableError,
+    ConfigError,
+    DatabaseUnreachableError,
+    FileError,
+    RetryableError,
+)
 
 # By module; each with the first line of its help, so that an overview imports none of them.
 COMMANDS: CommandsOf = {
@@ -65,6 +72,12 @@ COMMANDS: CommandsOf = {
             "Lists the versions of the risk-score features, activates, computes and compares them."
         ),
     },
+    "streaming": {
+        "produce": "Sends the rows of a risk scores file to a Kafka topic, a message each.",
+        "stream": (
+            "Loads the messages of a Kafka topic batch by batch, exactly once, until told to stop."
+        ),
+    },
     "sources": {
         "pull": "Brings the months that differ from the source database into the imports folder.",
         "simulate": (
@@ -96,7 +109,7 @@ def exit_code() -> int:
         return ended.code if isinstance(ended.code, int) else DONE
     except ConfigError as error:
         return fail(error, MISUSED)
-    except DatabaseUnreachableError as error:
+    except (DatabaseUnreachableError, BrokerUnreachableError) as error:
         return fail(error, UNREACHABLE)
     except (FileError, RetryableError) as error:
         return fail(error, REFUSED)

@@ -1,0 +1,146 @@
+"""A Kafka broker for tests: the client library's own mock cluster, or the one that is named.
+
+The mock lives in the process of the tests and listens on loopback, so commands of their own reach
+it like any other broker. `KAFKA_BOOTSTRAP_SERVERS` names a real one to use in its place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+GIVEN = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+PARTITIONS = 3
+SECONDS = 30.0
+PRODUCER_KIND = 0
+ERROR_BYTES = 512
+
+Headers = list[tuple[str, str | bytes | None]]
+VERSION_1: Headers = [("schema-version", b"1")]
+MOCK_FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
+    "rd_kafka_conf_new": (ctypes.c_void_p, ()),
+    "rd_kafka_conf_set": (
+        ctypes.c_int,
+        (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t),
+    ),
+    "rd_kafka_new": (
+        ctypes.c_void_p,
+        (ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
+    ),
+    "rd_kafka_destroy": (None, (ctypes.c_void_p,)),
+    "rd_kafka_mock_cluster_new": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int)),
+    "rd_kafka_mock_cluster_destroy": (None, (ctypes.c_void_p,)),
+    "rd_kafka_mock_cluster_bootstraps": (ctypes.c_char_p, (ctypes.c_void_p,)),
+    "rd_kafka_mock_topic_create": (
+        ctypes.c_int,
+        (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int),
+    ),
+    "rd_kafka_mock_topic_set_error": (None, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int)),
+    "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, (ctypes.c_void_p, ctypes.c_int32)),
+    "rd_kafka_mock_partition_delete_records": (
+        ctypes.c_int,
+        (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32, ctypes.c_int64),
+    ),
+    "rd_kafka_mock_broker_set_down": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_int32)),
+    "rd_kafka_mock_broker_set_up": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_int32)),
+}
+
+
+def load_library() -> ctypes.CDLL:
+    """The very library that the client of the product uses."""
+    folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
+    library = ctypes.CDLL(str(next(folder.glob("librdkafka*"))))
+    for name, (result, arguments) in MOCK_FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Broker(Protocol):
+    """Where topics are made."""
+
+    address: str
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        """Makes a topic."""
+
+
+class MockBroker:
+    """One broker of the mock cluster; it can be switched off and on, and lose messages."""
+
+    def __init__(self) -> None:
+        self._library = load_library()
+        error = ctypes.create_string_buffer(ERROR_BYTES)
+        options = self._library.rd_kafka_conf_new()
+        # Nothing is ever asked of this client's own brokers: it only holds the cluster.
+        for name, value in ((b"bootstrap.servers", b"127.0.0.1:1"), (b"log_level", b"0")):
+            assert not self._library.rd_kafka_conf_set(options, name, value, error, ERROR_BYTES)
+        self._client = self._library.rd_kafka_new(PRODUCER_KIND, options, error, ERROR_BYTES)
+        assert self._client, error.value
+        self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
+        assert self._cluster
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
+        self.address: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        made = self._library.rd_kafka_mock_topic_create(
+            self._cluster, name.encode(), partitions, 1
+        )
+        assert not made, made
+
+    def refuse_topic(self, name: str) -> None:
+        """Has the broker say that it neither has the topic nor makes it."""
+        self._library.rd_kafka_mock_topic_set_error(self._cluster, name.encode(), 3)
+
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """Loses the messages before an offset, as a retention time does."""
+        assert not self._library.rd_kafka_mock_partition_delete_records(
+            self._cluster, topic.encode(), partition, offset
+        )
+
+    def switch_off(self) -> None:
+        """Ends every connection, and takes no new one."""
+        self._library.rd_kafka_mock_broker_set_down(self._cluster, 1)
+
+    def switch_on(self) -> None:
+        """Takes connections again; topics and messages are still there."""
+        self._library.rd_kafka_mock_broker_set_up(self._cluster, 1)
+
+    def close(self) -> None:
+        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+        self._library.rd_kafka_destroy(self._client)
+
+
+class GivenBroker:
+    """The broker that the environment names."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._admin = AdminClient({"bootstrap.servers": address})
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        made = self._admin.create_topics([NewTopic(name, partitions, 1)])
+        made[name].result(SECONDS)
+
+
+@contextmanager
+def started() -> Iterator[Broker]:
+    """A broker for the run of the tests."""
+    if GIVEN:
+        yield GivenBroker(GIVEN)
+        return
+    broker = MockBroker()
+    yield broker
+    broker.close()
