@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import export_folder
 from app.errors import ConfigError, RetryableError
+from app.export import EXPORT_TABLES
 from app.settings import Settings
 from tests.derived import export, refresh
 from tests.integration.exports_tree import COUNTS, LOANS, VALUES, assert_tree_is_right, hidden, tree
@@ -158,6 +160,36 @@ async def test_an_export_killed_anywhere_is_finished_by_the_next_one(
 
     assert_tree_is_right(settings.exports_dir, filled)
     assert hidden(settings.exports_dir) == {".covered.json", ".lock"}
+
+
+async def test_no_file_has_its_name_before_all_of_them_are_on_the_disk(
+    engine: AsyncEngine, settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def recorded(name: str) -> None:
+        real: Callable[..., object] = getattr(os, name)
+
+        def step(*args: object) -> object:
+            done = real(*args)
+            steps.append(name)
+            return done
+
+        monkeypatch.setattr(os, name, step)
+
+    recorded("fsync")
+    recorded("replace")
+    exported = await export(engine, settings)
+
+    runs = [(name, len(list(group))) for name, group in groupby(steps)]
+    of_tables, of_mark = runs[:-3], runs[-3:]
+    synced, renamed = of_tables[::2], of_tables[1::2]
+    assert len(synced) == len(renamed) == len(EXPORT_TABLES)
+    assert [count for _, count in synced] == [count for _, count in renamed]
+    assert {name for name, _ in synced} == {"fsync"}
+    assert sum(count for _, count in renamed) == len(exported.written)
+    # The mark comes last, and then the folder itself.
+    assert of_mark == [("fsync", 1), ("replace", 1), ("fsync", 1)]
 
 
 async def test_readers_never_see_a_file_in_part(
