@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.domain import Arrival, Load, LoadCounts, LoadStatus
+from app.domain import Arrival, Load, LoadCounts, LoadStatus, Years
 from app.loader import Tools, load_file
 from app.pipelines import all_pipelines
 from app.settings import Settings
@@ -41,20 +41,31 @@ class Folder:
     engine: AsyncEngine
     sql: asyncpg.Connection
 
-    async def load(self, name: str, content: str | bytes, folder: str | None = None) -> Load:
+    async def load(
+        self,
+        name: str,
+        content: str | bytes,
+        folder: str | None = None,
+        years: Years | None = None,
+    ) -> Load:
         """Drops a file and brings it in; whatever became of it, the ledger has to add up."""
-        load = await self.load_unchecked(name, content, folder)
+        load = await self.load_unchecked(name, content, folder, years)
         await self.check(load)
         return load
 
     async def load_unchecked(
-        self, name: str, content: str | bytes, folder: str | None = None
+        self,
+        name: str,
+        content: str | bytes,
+        folder: str | None = None,
+        years: Years | None = None,
     ) -> Load:
         """Drops a file and brings it in, for loads that run side by side."""
         path = self.settings.imports_dir / (folder or "") / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        arrival = Arrival(path, name, folder, path.stat().st_size, datetime.now(UTC))
+        size, at = path.stat().st_size, datetime.now(UTC)
+        arrival = Arrival(path, name, folder, size, at, years=years)
         scripts = Scripts(schema_names(self.settings))
         tools = Tools(self.engine, scripts, self.settings, all_pipelines())
         load = await load_file(arrival, tools)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -286,3 +287,40 @@ def test_instants_agree_with_python_near_the_edges_of_the_calendar(texts: list[s
     expected = [instant_oracle(text) for text in texts]
     unreadable = [position for position, at in enumerate(expected) if at is None]
     assert parse(texts, pl.Datetime("us")) == (expected, unreadable)
+
+
+EXACT = pl.Decimal(18, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("693.0", "693"),
+        ("0", "0"),
+        ("0.0", "0"),
+        ("-1", "-1"),
+        ("+9.43", "9.43"),
+        (" 9.43\u00a0", "9.43"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("0.000001", "0.000001"),
+        ("1.5000000000", "1.5"),
+        ("000000000000000000000012", "12"),
+        ("-999999999999.999999", "-999999999999.999999"),
+    ],
+)
+def test_exact_numbers_are_read_to_the_last_digit(text: str, number: str) -> None:
+    assert parse_one(text, EXACT) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e3", "0.0000001", "1234567890123", "1,000", "1 000", "10%", "nan", "inf", "-", ".", "0x1F"],
+)
+def test_what_is_no_exact_number_is_pointed_out(text: str) -> None:
+    assert not can_read(text, EXACT)
+
+
+@given(st.decimals(-(10**12) + 1, 10**12 - 1, places=6))
+def test_every_exact_number_comes_out_as_it_went_in(number: Decimal) -> None:
+    assert parse_one(f"{number:f}", EXACT) == number
