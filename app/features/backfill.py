@@ -17,7 +17,7 @@ from app.features.definitions import Definition
 from app.store.scripts import Scripts
 
 # Half a second of work or so: a load that comes waits no longer, and a kill costs no more.
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
