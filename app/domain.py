@@ -81,6 +81,12 @@ class MessageReject(Reject):
     partition: int
     message_offset: int
 
+    @classmethod
+    def of(cls, reject: Reject, topic: str, partition: int, message_offset: int) -> Self:
+        """Adds to a reject where its message stands."""
+        row = (reject.line_number, reject.column_name, reject.reason, reject.raw)
+        return cls(*row, topic, partition, message_offset)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

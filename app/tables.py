@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.domain import Load, LoadStatus, Reject
+from app.domain import Load, LoadStatus, MessageReject, Reject
 from app.folder import Waiting
 
 GAP = 2
@@ -67,9 +67,17 @@ def reject_text(reject: Reject) -> str:
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
         for char in reject.raw
     )
-    where = f", {reject.column_name}" if reject.column_name else ""
+    column = f", {reject.column_name}" if reject.column_name else ""
     row = raw.replace("\n", "\n    ")
-    return f"line {reject.line_number}{where}: {reject.reason}\n    {row}"
+    return f"{place(reject)}{column}: {reject.reason}\n    {row}"
+
+
+def place(reject: Reject) -> str:
+    """Says where a rejected row stands."""
+    if isinstance(reject, MessageReject):
+        where = f"topic {reject.topic}, partition {reject.partition}"
+        return f"{where}, offset {reject.message_offset}"
+    return f"line {reject.line_number}"
 
 
 def plain_table() -> Table:

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -68,23 +69,25 @@ def rejects(
 ) -> None:
     """Lists the rows a load rejected: line, column, reason and the row as it stands."""
     write_row = csv.writer(sys.stdout).writerow
-    columns = ("line_number", "column_name", "reason", "raw")
+    header: list[str] = []
 
-    def begin() -> None:
-        if as_csv:
-            with reader_may_go():
-                write_row(columns)
+    def begin(kind: type[Reject]) -> None:
+        header.extend(field.name for field in fields(kind))
+        with reader_may_go():
+            write_row(header)
 
     def show(reject: Reject) -> None:
+        if as_csv and not header:
+            begin(type(reject))
         with reader_may_go():
             if as_csv:
-                write_row([getattr(reject, column) for column in columns])
+                write_row([getattr(reject, name) for name in header])
             else:
                 print(tables.reject_text(reject))
 
     settings = settings_for()
-    count = run_in_session(
-        settings, lambda session: asking.list_rejects(session, load_id, begin, show)
-    )
-    if not count and not as_csv:
+    count = run_in_session(settings, lambda session: asking.list_rejects(session, load_id, show))
+    if not count and as_csv:
+        begin(Reject)
+    elif not count:
         print(f"Load {load_id} has no rejected rows.")

@@ -42,19 +42,16 @@ def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
     return [{**asdict(each), "path": printable_name(str(each.path))} for each in waiting]
 
 
-async def list_rejects(
-    session: Session, load_id: int, begin: Callable[[], None], show: Callable[[Reject], None]
-) -> int:
+async def list_rejects(session: Session, load_id: int, show: Callable[[Reject], None]) -> int:
     """Shows each rejected row of a load and gives their number.
 
-    begin: called once, when the load is known to exist. Raises ConfigError when it does not.
+    Raises ConfigError when there is no such load.
     """
     count = 0
     with driver_errors():
         async with session.tools.engine.connect() as connection:
             if await ledger.find(connection, load_id) is None:
                 raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
-            begin()
             async for reject in reports.stream_rejects(connection, load_id):
                 show(reject)
                 count += 1

@@ -227,15 +227,7 @@ async def append(
 def placed(reject: Reject, topic: str, gathered: Gathered) -> MessageReject:
     """Adds to a reject where its message stands in the topic."""
     message = gathered.messages[reject.line_number - 1]
-    return MessageReject(
-        reject.line_number,
-        reject.column_name,
-        reject.reason,
-        reject.raw,
-        topic,
-        message.partition,
-        message.offset,
-    )
+    return MessageReject.of(reject, topic, message.partition, message.offset)
 
 
 def report(stream: Stream, load: Load, seconds: float) -> None:

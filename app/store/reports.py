@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import TextClause, column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain import Reject
+from app.domain import MessageReject, Reject
 from app.store.scripts import Scripts
 from models import ops
 
@@ -43,14 +43,22 @@ async def freshness(
 
 
 async def stream_rejects(connection: AsyncConnection, load_id: int) -> AsyncIterator[Reject]:
-    """Gives a load's rejects in the file's order."""
-    columns = (ops.Reject.line_number, ops.Reject.column_name, ops.Reject.reason, ops.Reject.raw)
+    """Gives a load's rejects in the order of the file or, as MessageReject, of the messages."""
+    of_row = (ops.Reject.line_number, ops.Reject.column_name, ops.Reject.reason, ops.Reject.raw)
+    of_message = (ops.Reject.topic, ops.Reject.partition, ops.Reject.message_offset)
     statement = (
-        select(*columns).where(ops.Reject.load_id == load_id).order_by(ops.Reject.line_number)
+        select(*of_row, *of_message)
+        .where(ops.Reject.load_id == load_id)
+        .order_by(ops.Reject.line_number)
     )
     async with connection.stream(statement) as rows:
         async for row in rows:
-            yield Reject(row.line_number, row.column_name, row.reason, row.raw)
+            line_number, column_name, reason, raw, topic, partition, offset = row
+            reject = Reject(line_number, column_name, reason, raw)
+            if topic is None or partition is None or offset is None:
+                yield reject
+            else:
+                yield MessageReject.of(reject, topic, partition, offset)
 
 
 async def first_rows(
