@@ -7,6 +7,7 @@ import os
 from benchmarks import (
     bad_rows,
     exports,
+    features,
     flood,
     growth,
     latency,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "9 10": exports.measure,
     "11": memory.measure,
     "12": pulls.measure,
+    "13 14": features.measure,
     "growth": growth.measure,
 }
 
