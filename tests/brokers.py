@@ -7,19 +7,19 @@ it like any other broker. `KAFKA_BOOTSTRAP_SERVERS` names a real one to use in i
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 GIVEN = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
 PARTITIONS = 3
@@ -95,9 +95,7 @@ class MockBroker:
         self.address: str = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
 
     def make_topic(self, name: str, partitions: int) -> None:
-        made = self._library.rd_kafka_mock_topic_create(
-            self._cluster, name.encode(), partitions, 1
-        )
+        made = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
         assert not made, made
 
     def refuse_topic(self, name: str) -> None:
@@ -144,3 +142,82 @@ def started() -> Iterator[Broker]:
     broker = MockBroker()
     yield broker
     broker.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message as it lies in a topic."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None
+
+
+class Topic:
+    """A topic of the test's own: what is sent to it, and what lies in it."""
+
+    def __init__(self, broker: Broker, partitions: int = PARTITIONS) -> None:
+        self.name = f"risk-scores-{uuid.uuid4().hex[:8]}"
+        self.address = broker.address
+        self.partitions = partitions
+        broker.make_topic(self.name, partitions)
+        self._options = {"bootstrap.servers": broker.address, "log_level": 0}
+
+    def send(
+        self,
+        values: Iterable[str | bytes | None],
+        headers: Headers | None = VERSION_1,
+        partition: int | None = None,
+    ) -> None:
+        """Sends messages, to the partitions in turn unless one is named."""
+        producer = Producer({**self._options, "linger.ms": 5})
+        for number, value in enumerate(values):
+            to = number % self.partitions if partition is None else partition
+            producer.produce(self.name, value, partition=to, headers=headers)
+        assert producer.flush(SECONDS) == 0
+
+    def ends(self) -> dict[int, int]:
+        """The offset after the last message of each partition."""
+        with self._consumer() as consumer:
+            return {
+                number: consumer.get_watermark_offsets(TopicPartition(self.name, number), SECONDS)[
+                    1
+                ]
+                for number in range(self.partitions)
+            }
+
+    def messages(self) -> list[Sent]:
+        """All messages, partition by partition."""
+        expected = sum(self.ends().values())
+        found: list[Sent] = []
+        with self._consumer() as consumer:
+            consumer.assign(
+                [
+                    TopicPartition(self.name, number, OFFSET_BEGINNING)
+                    for number in range(self.partitions)
+                ]
+            )
+            until = time.monotonic() + SECONDS
+            while len(found) < expected and time.monotonic() < until:
+                found += [as_sent(each) for each in consumer.consume(1000, 0.1)]
+        assert len(found) == expected
+        return sorted(found, key=lambda each: (each.partition, each.offset))
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        consumer = Consumer({**self._options, "group.id": "looks", "enable.auto.commit": False})
+        yield consumer
+        consumer.close()
+
+
+def as_sent(message: confluent_kafka.Message) -> Sent:
+    assert message.error() is None, message.error()
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    headers = cast("Headers | None", message.headers())
+    return Sent(
+        partition, offset, message.key(), message.value(), headers
+    )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import asyncpg
 import pytest
 
 from app.settings import Settings
+from tests import brokers
 from tests.acceptance.front_door import Daemon, Front
+from tests.acceptance.streams import StreamProcess
+from tests.brokers import Broker, Topic
 
 Watch = Callable[..., Awaitable[Daemon]]
+Consume = Callable[..., Awaitable[StreamProcess]]
 
 
 @pytest.fixture
@@ -39,3 +43,32 @@ async def watch(settings: Settings) -> AsyncIterator[Watch]:
 async def daemon(watch: Watch) -> Daemon:
     """A daemon that watches the folder."""
     return await watch()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The mock cluster, or the broker that `KAFKA_BOOTSTRAP_SERVERS` names."""
+    with brokers.started() as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic(broker: Broker) -> Topic:
+    """A topic with nothing in it."""
+    return Topic(broker)
+
+
+@pytest.fixture
+async def consume(settings: Settings) -> AsyncIterator[Consume]:
+    """Starts consumers of a topic, with further settings; each has to stop well after the test."""
+    started: list[StreamProcess] = []
+
+    async def start(topic: Topic, **more: str) -> StreamProcess:
+        process = StreamProcess(settings, topic, **{"KAFKA_GROUP": topic.name, **more})
+        started.append(process)
+        await process.start()
+        return process
+
+    yield start
+    for process in started:
+        await process.stop()

@@ -67,6 +67,8 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 class Daemon:
     """`python -m app watch` as a process of its own; what it prints is kept, line by line."""
 
+    words: tuple[str, ...] = ("watch",)
+
     def __init__(self, settings: Settings, **more: str) -> None:
         self._environment = environment(settings, **more)
         self._folder = settings.imports_dir.parent
@@ -76,7 +78,7 @@ class Daemon:
     async def start(self, until: str = "watching") -> None:
         """Starts it, and waits until it has logged that phrase when it logs JSON."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "watch"),
+            *(sys.executable, "-m", "app", *self.words),
             cwd=self._folder,
             env=self._environment,
             stdin=DEVNULL,
