@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterable, Sequence
 
-from app import loader
+from app import threads
 from app.domain import Arrival
 from app.examine import SMALL_FILE_BYTES, Examined
-from app.loader import Tools
+from app.loader import Tools, open_and_examine
 
 # Each one looked at holds its rows in memory, and its file open.
-MOST_FILES = 32
+MOST_FILES = 128
+
+Looks = dict[Arrival, Examined | Exception]
 
 
 class LookAhead:
@@ -18,30 +22,65 @@ class LookAhead:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._looks: dict[Arrival, asyncio.Task[Examined]] = {}
+        self._stopped = threading.Event()
+        self._looks: dict[Arrival, asyncio.Task[Looks]] = {}
 
-    def begin(self, arrival: Arrival | None) -> None:
-        """Looks at a file in the background, if it is small and there is one."""
-        if arrival is None or arrival.file_bytes > SMALL_FILE_BYTES:
-            return
-        if arrival not in self._looks and len(self._looks) < MOST_FILES:
-            looking = asyncio.create_task(loader.look_at(arrival, self._tools))
-            self._looks[arrival] = looking
+    def begin(self, arrivals: Sequence[Arrival]) -> None:
+        """Looks at files in the background, one after the other, as far as they are small."""
+        fresh = [
+            each
+            for each in arrivals
+            if each.file_bytes <= SMALL_FILE_BYTES and each not in self._looks
+        ]
+        if fresh and len(self._looks) + len(fresh) <= MOST_FILES:
+            looking = asyncio.create_task(threads.run(self._look_at, fresh))
+            self._looks |= dict.fromkeys(fresh, looking)
+
+    def _look_at(self, arrivals: Sequence[Arrival]) -> Looks:
+        """Gives what was seen of each file, or what went wrong. Blocks."""
+        seen: Looks = {}
+        for arrival in arrivals:
+            try:
+                seen[arrival] = open_and_examine(arrival, self._tools, self._stopped)
+            except Exception as error:  # raised again when the file's turn comes
+                seen[arrival] = error
+        return seen
+
+    async def _peek(self, arrival: Arrival) -> Examined | Exception | None:
+        looking = self._looks.get(arrival)
+        return (await asyncio.shield(looking))[arrival] if looking else None
+
+    async def see_all(self, arrivals: Iterable[Arrival]) -> list[Examined]:
+        """Gives what was seen of files, up to the first of which nothing was; they stay open here."""
+        seen: list[Examined] = []
+        for arrival in arrivals:
+            if not isinstance(examined := await self._peek(arrival), Examined):
+                break
+            seen.append(examined)
+        return seen
 
     async def take(self, arrival: Arrival) -> Examined | None:
         """Gives what was seen of the file, for the caller to close; None where nobody looked.
 
         Raises what the look raised.
         """
-        looking = self._looks.pop(arrival, None)
-        return await looking if looking else None
+        seen = await self._peek(arrival)
+        self._looks.pop(arrival, None)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    async def let_go(self, arrivals: Iterable[Arrival]) -> None:
+        """Closes files whose loads are over."""
+        for arrival in arrivals:
+            if seen := await self.take(arrival):
+                seen.opened.close()
 
     async def close(self) -> None:
         """Ends the looks under way and closes the files whose turn did not come."""
-        looks = list(self._looks.values())
-        self._looks.clear()
-        for looking in looks:
-            looking.cancel()
-        for seen in await asyncio.gather(*looks, return_exceptions=True):
+        self._stopped.set()
+        looks, self._looks = self._looks, {}
+        for arrival, looking in looks.items():
+            seen = (await looking)[arrival]
             if isinstance(seen, Examined):
                 seen.opened.close()

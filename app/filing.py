@@ -35,24 +35,47 @@ async def file_away(
     keep_source: leave the file where it is and keep a copy. Raises RetryableError when the file
     cannot be moved now; the same call later finishes it.
     """
-    loaded = LoadedFile(
-        source=examined.arrival.path,
-        opened=examined.opened,
-        identity=examined.identity,
-        name=examined.arrival.name,
-        load_id=load.load_id,
-        keep_source=keep_source,
-    )
+    loaded = replace(loaded_file(load, examined), keep_source=keep_source)
     note = None
     if load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED):
         rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
         note = quarantine_note(load, examined.content.sha256, rejects)
     stored = await threads.run_until(loaded.stopped, move, loaded, note, settings)
+    filed = as_filed(load, stored)
+    await ledger.record_filed(connection, load.load_id, filed.filed_path)
+    return filed
+
+
+async def file_all_away(
+    connection: AsyncConnection,
+    loads: Sequence[Load],
+    seen: Sequence[Examined],
+    settings: Settings,
+) -> list[Load]:
+    """Does the same for files that were all loaded, one after the other."""
+    files = [loaded_file(load, examined) for load, examined in zip(loads, seen, strict=True)]
+    stored = await threads.run(lambda: [move(each, None, settings) for each in files])
+    filed = [as_filed(load, where) for load, where in zip(loads, stored, strict=True)]
+    await ledger.record_all_filed(connection, filed)
+    return filed
+
+
+def loaded_file(load: Load, examined: Examined) -> LoadedFile:
+    """Gives what moving a file has to know of it."""
+    return LoadedFile(
+        source=examined.arrival.path,
+        opened=examined.opened,
+        identity=examined.identity,
+        name=examined.arrival.name,
+        load_id=load.load_id,
+    )
+
+
+def as_filed(load: Load, stored: Stored) -> Load:
+    """Gives the load with where its file is kept now."""
     if stored.outcome is not Outcome.MOVED:
         log.info("file was not moved", why=stored.outcome)
-    filed_path = str(stored.path.absolute()) if stored.path else None
-    await ledger.record_filed(connection, load.load_id, filed_path)
-    return replace(load, filed_path=filed_path)
+    return replace(load, filed_path=str(stored.path.absolute()) if stored.path else None)
 
 
 def move(loaded: LoadedFile, note: Note | None, settings: Settings) -> Stored:

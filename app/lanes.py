@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 
 from app.domain import Arrival
 
@@ -41,10 +42,15 @@ class Lanes:
             self._room.release()
         return lane, self._waiting[lane].popleft()
 
-    def next_of(self, lane: str) -> Arrival | None:
-        """Gives the arrival that the lane hands out next, and leaves it there."""
-        waiting = self._waiting[lane]
-        return waiting[0] if waiting else None
+    def next_of(self, lane: str, most: int) -> list[Arrival]:
+        """Gives the arrivals that the lane hands out next, and leaves them there."""
+        return list(islice(self._waiting[lane], most))
+
+    def skip(self, lane: str, count: int) -> None:
+        """Drops the arrivals that the lane would hand out next; for the one who works on it."""
+        for _ in range(count):
+            self._waiting[lane].popleft()
+            self._room.release()
 
     def release(self, lane: str) -> None:
         """Says that the lane's load is over."""

@@ -74,10 +74,15 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
 
 async def look_at(arrival: Arrival, tools: Tools) -> Examined:
     """Opens a file and examines it; the caller closes it. Raises as `load_file` does."""
-    opened = files.open_file(arrival.path)
     stopped = threading.Event()
+    return await threads.run_until(stopped, open_and_examine, arrival, tools, stopped)
+
+
+def open_and_examine(arrival: Arrival, tools: Tools, stopped: threading.Event) -> Examined:
+    """The same, in a thread. Blocks."""
+    opened = files.open_file(arrival.path)
     try:
-        return await threads.run_until(stopped, examine, arrival, opened, tools.pipelines, stopped)
+        return examine(arrival, opened, tools.pipelines, stopped)
     except BaseException:
         opened.close()
         raise
@@ -202,20 +207,32 @@ async def bring_in(
     tools: Tools,
     order: Order,
 ) -> Load:
-    """Stages, checks and merges the file and writes the load's end, all in one transaction.
+    """Brings the file's rows in and writes the load's end, all in one transaction."""
+    async with direct.transaction(connection):
+        counts = await bring_rows(connection, load_id, examined, rejects, tools, order)
+        return await ledger.end(connection, load_id, LoadStatus.LOADED, counts)
+
+
+async def bring_rows(
+    connection: AsyncConnection,
+    load_id: int,
+    examined: Examined,
+    rejects: RejectSpool,
+    tools: Tools,
+    order: Order = ORDINARY,
+) -> LoadCounts:
+    """Stages, checks and merges the file's rows, inside the load's transaction.
 
     Raises FileError for what is the file's own fault, FileChangedError when it was written to.
     """
     reader, route = examined.require_route()
     reading = Reading(reader, route, rejects, tools.settings, order.on_progress, examined.small)
-    async with direct.transaction(connection):
-        month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
-        async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
-            require_unchanged(examined)
-            merged = await rows.merge(reading.tally)
-        await rejects.copy_into(connection)
-        counts = replace(merged, read=reading.tally.rows_read, rejected=rejects.count)
-        return await ledger.end(connection, load_id, LoadStatus.LOADED, counts)
+    month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
+    async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
+        require_unchanged(examined)
+        merged = await rows.merge(reading.tally)
+    await rejects.copy_into(connection)
+    return replace(merged, read=reading.tally.rows_read, rejected=rejects.count)
 
 
 async def end_badly(

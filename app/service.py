@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import structlog
@@ -15,17 +16,21 @@ from app import loader, recovery, router
 from app.ahead import LookAhead
 from app.domain import Arrival
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
+from app.examine import Examined
 from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
 from app.refresh import refresh
 from app.store.engine import driver_connection, driver_errors
+from app.together import load_together, sound_files
 from app.watcher import Watcher
 
 log = structlog.get_logger()
 
 # Under 1 kB each. A flood of one feed below it keeps no other feed's file from being handed over.
 QUEUED_ARRIVALS = 100_000
+# Enough for what is paid once to be small for each, and few enough to end soon.
+MOST_TOGETHER = 32
 # Together with the end of a batch and the rollback this stays below the promised 10 seconds.
 GRACE_SECONDS = 6.0
 FIRST_WAIT_SECONDS = 0.5
@@ -42,6 +47,7 @@ class Service:
         self._watcher = Watcher(tools.settings)
         self._lanes = Lanes(QUEUED_ARRIVALS)
         self._ahead = LookAhead(tools)
+        self._singly: set[Arrival] = set()
         self._busy: set[asyncio.Task[None]] = set()
         self._troubles: dict[Path, Trouble] = {}
 
@@ -101,17 +107,44 @@ class Service:
         assert task  # noqa: S101 - a coroutine always runs in a task
         while not self._stop.is_set():
             lane, arrival = await self._lanes.take()
-            self._ahead.begin(self._lanes.next_of(lane))
             self._busy.add(task)
             again_seconds = None
             try:
-                again_seconds = await self._load(arrival)
+                if not await self._load_together(lane, arrival):
+                    again_seconds = await self._load(arrival)
             finally:
                 self._busy.discard(task)
                 if again_seconds is None:
                     self._lanes.release(lane)
                 else:
                     self._lanes.put_back(lane, arrival, after_seconds=again_seconds)
+
+    async def _load_together(self, lane: str, first: Arrival) -> bool:
+        """Loads an arrival and those behind it in its lane, where they are small and sound.
+
+        False when that does not work; then the first one is to be loaded by itself.
+        """
+        behind = self._lanes.next_of(lane, 2 * MOST_TOGETHER)
+        if not behind or first in self._singly:
+            self._singly.discard(first)
+            return False
+        clear_contextvars()
+        arrivals = [first, *behind[: MOST_TOGETHER - 1]]
+        self._ahead.begin(arrivals)
+        try:
+            seen = await self._ahead.see_all(arrivals)
+            self._ahead.begin(behind[MOST_TOGETHER - 1 :])
+            sound = sound_files(takewhile(self._is_current, seen))
+            if len(sound) < 2:
+                return False
+            await load_together(sound, self._tools)
+        except Exception as trouble:
+            log.info("files are loaded one by one", reason=str(trouble))
+            self._singly.update(arrivals[1:])
+            return False
+        self._lanes.skip(lane, len(sound) - 1)
+        await self._ahead.let_go(each.arrival for each in sound)
+        return True
 
     async def _load(self, arrival: Arrival) -> float | None:
         """Loads one arrival; nothing that goes wrong here ends the worker.
@@ -159,6 +192,9 @@ class Service:
         gone = [path for path in self._troubles if not self._watcher.knows(path)]
         for path in gone:
             del self._troubles[path]
+
+    def _is_current(self, examined: Examined) -> bool:
+        return self._watcher.is_current(examined.arrival.path)
 
     async def _load_if_current(self, arrival: Arrival) -> None:
         """Loads the file; raises FileChangedError when it is not the one handed over any more.

@@ -6,7 +6,7 @@ Takes connections of `direct.connect`: outside of a transaction, each function c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import asyncpg
@@ -55,6 +55,9 @@ class Earlier:
     is_running: bool
 
 
+File = tuple[Arrival, Content]
+
+
 def as_load(line: asyncpg.Record | RowMapping) -> Load:
     """Gives a ledger line as a value."""
     return Load(
@@ -94,6 +97,14 @@ async def find_earlier(connection: AsyncConnection, arrival: Arrival, content: C
     return Earlier(*found)
 
 
+async def find_all_earlier(connection: AsyncConnection, files: Sequence[File]) -> list[Earlier]:
+    """Finds out the same for several files of one place and folder."""
+    described = [_describe(*each) for each in files]
+    lines = [line for _, line in described]
+    found = await queries.earlier(described[0][0]).many(connection, lines)
+    return [Earlier(*each) for each in found]
+
+
 async def find_same_content(connection: AsyncConnection, content: Content) -> int | None:
     """Gives the latest loaded load of the same place, if its content is this very one."""
     known = Known(content.pipeline is not None, content.scope is not None, folder=False)
@@ -121,6 +132,12 @@ async def claim(
     return begun["load_id"], 1
 
 
+async def claim_all(connection: AsyncConnection, files: Sequence[File]) -> list[int]:
+    """Writes the start of several loads that are ordinary ones and returns their ids."""
+    lines = [_describe(*each)[1] for each in files]
+    return [begun["load_id"] for begun in await queries.begin().many(connection, lines)]
+
+
 async def record_duplicate(
     connection: AsyncConnection, arrival: Arrival, content: Content, *, of: int
 ) -> Load:
@@ -140,20 +157,42 @@ async def end(
     fault: Fault | None = None,
 ) -> Load:
     """Writes how a running load ended; in the transaction of the rows it brought."""
-    [ended] = await queries.end().rows(
-        connection,
-        of_load=load_id,
-        status=status.value,
-        error=error,
-        fault=json.dumps(asdict(fault)) if fault else None,
-        **{f"rows_{name}": count for name, count in asdict(counts).items()},
-    )
+    line = _end_of(load_id, status, counts) | {
+        "error": error,
+        "fault": json.dumps(asdict(fault)) if fault else None,
+    }
+    [ended] = await queries.end().rows(connection, **line)
     return as_load(ended)
+
+
+async def end_all(
+    connection: AsyncConnection, load_ids: Sequence[int], counts: Sequence[LoadCounts]
+) -> list[Load]:
+    """Writes that several loads brought their rows; in the transaction of these rows."""
+    ends = [
+        _end_of(load_id, LoadStatus.LOADED, each) | {"error": None, "fault": None}
+        for load_id, each in zip(load_ids, counts, strict=True)
+    ]
+    return [as_load(ended) for ended in await queries.end().many(connection, ends)]
+
+
+def _end_of(load_id: int, status: LoadStatus, counts: LoadCounts) -> dict[str, object]:
+    return {
+        "of_load": load_id,
+        "status": status.value,
+        **{f"rows_{name}": count for name, count in asdict(counts).items()},
+    }
 
 
 async def record_filed(connection: AsyncConnection, load_id: int, filed_path: str | None) -> None:
     """Writes that the load's file has left imports/, and where it is kept."""
     await queries.filed().rows(connection, of_load=load_id, filed_path=filed_path)
+
+
+async def record_all_filed(connection: AsyncConnection, loads: Sequence[Load]) -> None:
+    """Writes the same of several loads."""
+    lines = [{"of_load": load.load_id, "filed_path": load.filed_path} for load in loads]
+    await queries.filed().many(connection, lines)
 
 
 async def find(connection: AsyncConnection, load_id: int) -> Load | None:

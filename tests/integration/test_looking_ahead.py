@@ -50,8 +50,8 @@ async def test_a_file_looked_at_before_its_turn_is_loaded(
     looking: LookAhead, tools: Tools, sql: asyncpg.Connection
 ) -> None:
     arrival = drop(tools.settings, "loans.csv")
-    looking.begin(arrival)
-    looking.begin(arrival)
+    looking.begin([arrival])
+    looking.begin([arrival])
 
     examined = await looking.take(arrival)
     assert examined
@@ -68,7 +68,7 @@ async def test_a_file_that_changes_before_its_turn_is_not_loaded(
     change: str, looking: LookAhead, tools: Tools, sql: asyncpg.Connection
 ) -> None:
     arrival = drop(tools.settings, "loans.csv")
-    looking.begin(arrival)
+    looking.begin([arrival])
     examined = await looking.take(arrival)
     assert examined
     if change == "rewritten":
@@ -90,9 +90,23 @@ async def test_what_goes_wrong_with_a_look_shows_when_the_turn_comes(
 ) -> None:
     arrival = drop(tools.settings, "loans.csv")
     arrival.path.unlink()
-    looking.begin(arrival)
+    looking.begin([arrival])
     with pytest.raises(FileChangedError, match="is gone"):
         await looking.take(arrival)
+
+
+async def test_files_are_seen_up_to_the_first_that_cannot_be(
+    looking: LookAhead, tools: Tools
+) -> None:
+    arrivals = [drop(tools.settings, f"loans_{number}.csv") for number in range(4)]
+    arrivals[2].path.unlink()
+    looking.begin(arrivals)
+
+    assert [each.arrival for each in await looking.see_all(arrivals)] == arrivals[:2]
+    assert [each.arrival for each in await looking.see_all(arrivals[3:])] == arrivals[3:]
+    await looking.let_go(arrivals[:2])
+    assert await looking.see_all(arrivals) == []
+    assert len(open_files(tools.settings.imports_dir)) == 1
 
 
 async def test_large_files_and_too_many_are_not_looked_at(
@@ -101,8 +115,8 @@ async def test_large_files_and_too_many_are_not_looked_at(
     monkeypatch.setattr(ahead, "MOST_FILES", 1)
     large = drop(tools.settings, "loans.csv", CONTENT + "\n" * SMALL_FILE_BYTES)
     first, second = (drop(tools.settings, f"loans_{n}.csv") for n in range(2))
-    for arrival in (large, first, second, None):
-        looking.begin(arrival)
+    for arrival in (large, first, second):
+        looking.begin([arrival])
 
     assert await looking.take(large) is None
     assert await looking.take(second) is None
@@ -112,8 +126,7 @@ async def test_large_files_and_too_many_are_not_looked_at(
 
 
 async def test_files_whose_turn_does_not_come_are_closed(looking: LookAhead, tools: Tools) -> None:
-    for number in range(5):
-        looking.begin(drop(tools.settings, f"loans_{number}.csv"))
+    looking.begin([drop(tools.settings, f"loans_{number}.csv") for number in range(5)])
 
     await looking.close()
 

@@ -49,14 +49,32 @@ async def test_arrivals_of_one_lane_come_in_order_and_one_at_a_time() -> None:
 
 async def test_what_a_lane_hands_out_next_can_be_seen_and_stays() -> None:
     lanes = Lanes(10)
-    for name in ("a1", "a2"):
+    for name in ("a1", "a2", "a3"):
         await lanes.put("a", arrival(name))
 
     assert await take(lanes) == ("a", "a1")
-    assert lanes.next_of("a") == arrival("a2")
+    assert lanes.next_of("a", 1) == [arrival("a2")]
+    assert lanes.next_of("a", 9) == [arrival("a2"), arrival("a3")]
     lanes.release("a")
     assert await take(lanes) == ("a", "a2")
-    assert lanes.next_of("a") is None
+    lanes.release("a")
+    assert await take(lanes) == ("a", "a3")
+    assert lanes.next_of("a", 9) == []
+
+
+async def test_what_is_skipped_is_not_handed_out_and_makes_room() -> None:
+    lanes = Lanes(3)
+    for name in ("a1", "a2", "a3"):
+        await lanes.put("a", arrival(name))
+
+    assert await take(lanes) == ("a", "a1")
+    lanes.skip("a", 1)
+    for name in ("a4", "a5"):
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await lanes.put("a", arrival(name))
+    lanes.release("a")
+
+    assert await take(lanes) == ("a", "a3")
 
 
 async def test_a_long_lane_does_not_keep_the_others_waiting() -> None:
