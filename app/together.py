@@ -33,6 +33,8 @@ def sound_files(seen: Iterable[Examined]) -> list[Examined]:
     for each in seen:
         before = sound[-1] if sound else None
         is_sound = each.small is not None and not any(batch.rejects for batch in each.small)
+        # A file that is appended may be a duplicate of any other, not of the one before it alone.
+        is_sound = is_sound and not each.content.is_appended
         if not is_sound or (before and not _follows(each, before)):
             break
         sound.append(each)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.domain import LoadCounts, LoadStatus, Years
+from app import loader, together
+from app.domain import Arrival, LoadCounts, LoadStatus, Years
+from app.loader import Tools
+from app.pipelines import all_pipelines
 from app.settings import Settings
+from app.store.scripts import Scripts, schema_names
 from tests.applications import (
     FIRST_DAY,
     Application,
@@ -183,6 +187,21 @@ async def test_a_content_that_stands_is_not_appended_again_under_any_name(folder
     assert [load.status.value for load in loads] == ["loaded", "loaded", "duplicate", "duplicate"]
     assert "load 1" in str(loads[3].error)
     await require_all(folder.sql, [one, other], [0])
+
+
+async def test_files_that_wait_together_are_loaded_one_by_one(folder: Folder) -> None:
+    """Two of them may hold the same, with others between."""
+    path = folder.settings.imports_dir / "rejected.csv"
+    path.write_bytes(applications_csv(some_applications(5)))
+    arrival = Arrival(path, path.name, None, path.stat().st_size, datetime.now(UTC))
+    scripts = Scripts(schema_names(folder.settings))
+    tools = Tools(folder.engine, scripts, folder.settings, all_pipelines())
+
+    seen = await loader.look_at(arrival, tools)
+    seen.opened.close()
+
+    assert seen.small is not None
+    assert together.sound_files([seen, seen]) == []
 
 
 async def test_a_correction_that_is_taken_back_is_loaded(folder: Folder) -> None:
