@@ -51,7 +51,7 @@ class LookAhead:
         return (await asyncio.shield(looking))[arrival] if looking else None
 
     async def see_all(self, arrivals: Iterable[Arrival]) -> list[Examined]:
-        """Gives what was seen of files, up to the first of which nothing was; they stay open here."""
+        """Gives what was seen of files, up to the first without; they stay open here."""
         seen: list[Examined] = []
         for arrival in arrivals:
             if not isinstance(examined := await self._peek(arrival), Examined):
