@@ -1,0 +1,82 @@
+"""Consumers are killed at any moment, and compete for the same messages: each is loaded once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from functools import partial
+
+from tests.acceptance.conftest import Consume
+from tests.acceptance.front_door import Front, until
+from tests.acceptance.streams import (
+    StreamProcess,
+    all_loaded,
+    check_ledger,
+    check_values,
+    offsets,
+    sent,
+)
+from tests.applications import some_applications
+from tests.brokers import Topic
+
+KILLS = 50
+AT_ONCE = 4
+ROWS_PER_KILL = 60
+LONGEST_LIFE_SECONDS = 0.2
+LIMIT_SECONDS = 60.0
+# Single rows now and then, so that a kill often falls into a batch.
+SMALL = {"KAFKA_BATCH_ROWS": "10", "KAFKA_BATCH_SECONDS": "0.02"}
+
+
+async def test_fifty_kills_lose_no_message_and_load_none_twice(
+    front: Front, consume: Consume, topic: Topic
+) -> None:
+    draw = random.Random(20080101)
+    rows = some_applications(KILLS * ROWS_PER_KILL, seed=7)
+
+    # Each has a group of its own and so reads all partitions: the others are what a consumer is
+    # that does not know that its partitions went to another one.
+    def start(number: int) -> asyncio.Future[StreamProcess]:
+        return asyncio.ensure_future(consume(topic, KAFKA_GROUP=f"{topic.name}-{number}", **SMALL))
+
+    running = deque(start(number) for number in range(AT_ONCE))
+    for kill in range(KILLS):
+        before = await offsets(front.sql, topic)
+        topic.send(sent(rows[kill * ROWS_PER_KILL : (kill + 1) * ROWS_PER_KILL]))
+        victim = await running.popleft()
+        if kill % 2:
+            await until(partial(have_moved, front, topic, before), "a batch loaded")
+        await victim.kill(after_seconds=draw.uniform(0, LONGEST_LIFE_SECONDS))
+        running.append(start(AT_ONCE + kill))
+    await all_loaded(front.sql, topic, LIMIT_SECONDS)
+
+    await check_values(front.sql, rows)
+    await check_ledger(front.sql, topic)
+    left = [(await each).events_named("messages left to another consumer") for each in running]
+    assert any(left)
+
+
+async def have_moved(front: Front, topic: Topic, before: dict[int, int]) -> bool:
+    return await offsets(front.sql, topic) != before
+
+
+async def test_what_was_committed_when_a_consumer_died_is_not_loaded_again(
+    front: Front, consume: Consume, topic: Topic
+) -> None:
+    rows = some_applications(100, seed=8)
+    topic.send(sent(rows))
+    first = await consume(topic)
+
+    async def some_committed() -> bool:
+        return bool(await offsets(front.sql, topic))
+
+    await until(some_committed, "a first commit")
+    await first.kill()
+    # The broker knows no offset of the group, so it would give every message again.
+    second = await consume(topic, KAFKA_GROUP=f"{topic.name}-again")
+    await all_loaded(front.sql, topic)
+    await second.stop()
+
+    await check_values(front.sql, rows)
+    await check_ledger(front.sql, topic)
