@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -85,3 +86,27 @@ def at(folder: Path, database_url: str | None = None) -> CommandLine:
     shell = CommandLine(folder, {"DATABASE_URL": database_url} if database_url else {})
     shell.imports.mkdir(exist_ok=True)
     return shell
+
+
+def at_a_terminal(shell: CommandLine, *words: str | Path) -> str:
+    """Runs a command at a terminal of 80 columns and gives all it wrote there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, words)],
+        cwd=shell.folder,
+        env=shell.environment(TERM="xterm", COLUMNS="80"),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux says so when the other side is closed
+                break
+            written += part
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
+    return written.decode()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
-from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -15,52 +11,28 @@ import pytest
 
 from app.cli import cli
 from tests.acceptance import command_line
-from tests.acceptance.command_line import PROJECT, CommandLine, Ended
+from tests.acceptance.command_line import PROJECT, CommandLine, at_a_terminal
 from tests.acceptance.conftest import Watch
-from tests.acceptance.front_door import Front
-from tests.applications import (
-    FIRST_DAY,
-    Application,
-    Values,
-    applications_csv,
-    expected,
-    some_applications,
+from tests.acceptance.feature_commands import (
+    FIRST,
+    SECOND,
+    THIRD,
+    cells,
+    done,
+    load,
+    shell_in,
+    sql_hash,
 )
+from tests.acceptance.front_door import Front
+from tests.applications import FIRST_DAY, applications_csv, expected, some_applications
 from tests.integration.feature_values import require_all, shown
 
-PARTS = ("app", "models", "migrations", "sql")
-FIRST = some_applications(130, seed=1)
-SECOND = some_applications(140, seed=2, first=131)
-THIRD = some_applications(150, seed=3, first=271)
 UNKNOWN = "Error: There is no version 7 of the features; there are 0, 1, 2\n"
 
 
 @pytest.fixture
 def shell(tmp_path: Path, database: str) -> CommandLine:
-    folder = tmp_path / "shell"
-    folder.mkdir()
-    return command_line.at(folder, database)
-
-
-def load(shell: CommandLine, name: str, rows: Sequence[Application]) -> Ended:
-    path = shell.folder / f"rejected_{name}.csv"
-    path.write_bytes(applications_csv(rows))
-    return shell.run("load", path)
-
-
-def done(ended: Ended) -> str:
-    assert (ended.code, ended.err) == (0, "")
-    return ended.out
-
-
-def cells(text: str) -> list[list[str]]:
-    """The cells of each line, whatever the widths of columns."""
-    lines = [line for line in text.splitlines() if line.strip(" ─")]
-    return [re.split(r" {2,}", line.strip()) for line in lines]
-
-
-def sql_hash(version: int, project: Path = PROJECT) -> str:
-    return hashlib.sha256((project / f"sql/features/v{version}.sql").read_bytes()).hexdigest()
+    return shell_in(tmp_path, database)
 
 
 def test_every_command_about_features_has_help(shell: CommandLine) -> None:
@@ -193,6 +165,18 @@ async def test_a_backfill_computes_what_is_missing_and_says_how_much(
     await require_all(sql, [FIRST, late])
 
 
+def test_progress_of_a_backfill_is_shown_at_a_terminal_only(shell: CommandLine) -> None:
+    load(shell, "first", FIRST)
+
+    seen = at_a_terminal(shell, "features", "backfill", "1")
+    piped = done(shell.run("features", "backfill", "2"))
+
+    assert "━━━" in seen
+    assert "130/130" in seen
+    assert "Version 1: 130 of 130 rows computed" in seen
+    assert piped == "Version 2: 130 of 130 rows computed, 0 had its values already.\n"
+
+
 async def test_a_rollback_goes_back_step_by_step_and_every_value_stays(
     shell: CommandLine, sql: asyncpg.Connection
 ) -> None:
@@ -217,65 +201,6 @@ async def test_a_rollback_goes_back_step_by_step_and_every_value_stays(
     assert await shown(sql, 2) == expected(2, files)[270:]
     done(shell.run("features", "activate", "2"))
     assert done(shell.run("features", "rollback")).startswith("Version 0 is active again; ")
-
-
-def test_a_diff_shows_what_the_values_themselves_say(shell: CommandLine) -> None:
-    load(shell, "first", FIRST)
-    done(shell.run("features", "activate", "2"))
-    load(shell, "second", SECOND)
-    done(shell.run("features", "backfill", "1"))
-    done(shell.run("features", "backfill", "2", "--from", str(FIRST_DAY)))
-
-    printed = cells(done(shell.run("features", "diff", "1", "2")))
-
-    files = [FIRST, SECOND]
-    one, two = expected(1, files), expected(2, files)
-    both = list(zip(one, two, strict=True))
-    apart = [abs(Decimal(a[1]) - Decimal(b[1])) for a, b in both if a[1] and b[1]]
-    mean = (sum(apart, Decimal(0)) / len(apart)).quantize(Decimal("0.000001"))
-    differing = [(a, b) for a, b in both if a[1] != b[1]]
-    assert printed[:10] == [
-        ["Versions 1 and 2"],
-        ["rows"],
-        ["version 1", "270"],
-        ["version 2", "270"],
-        ["both", "270"],
-        ["only 1", "0"],
-        ["only 2", "0"],
-        ["feature", "rows that differ", "largest difference", "mean difference"],
-        ["ma50", str(len(differing)), str(max(apart)), str(mean)],
-        ["ma100", "0", "0.000000", "0.000000"],
-    ]
-    assert printed[10] == ["First values that differ"]
-    days = {row.number: str(row.day) for row in (*FIRST, *SECOND)}
-    assert [line[1:] for line in printed[12:]] == [
-        [days[a[0]], "ma50", str(a[1]), str(b[1])] for a, b in differing[:10]
-    ]
-
-
-def test_a_diff_counts_the_rows_that_only_one_version_has(shell: CommandLine) -> None:
-    load(shell, "first", FIRST)
-    done(shell.run("features", "activate", "1"))
-    load(shell, "second", SECOND)
-    day = str(max(row.day for row in FIRST))
-    done(shell.run("features", "backfill", "1", "--from", day))
-
-    printed = cells(done(shell.run("features", "diff", "0", "1")))
-
-    of_first = sorted(FIRST, key=lambda row: row.day)
-    shared = sum(str(row.day) >= day for row in of_first)
-    assert printed == [
-        ["Versions 0 and 1"],
-        ["rows"],
-        ["version 0", "130"],
-        ["version 1", str(140 + shared)],
-        ["both", str(shared)],
-        ["only 0", str(130 - shared)],
-        ["only 1", "140"],
-        ["feature", "rows that differ", "largest difference", "mean difference"],
-        ["ma50", "0", "0.000000", "0.000000"],
-        ["Only one version has ma100."],
-    ]
 
 
 @pytest.mark.parametrize(
@@ -329,92 +254,3 @@ def test_a_database_without_tables_is_2(
     assert ended.code == 2
     assert "run `python -m app migrate`" in ended.err
     assert len(ended.err.splitlines()) == 1
-
-
-# Definitions that are edited
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the project, for a developer to edit."""
-    folder = tmp_path / "project"
-    for part in PARTS:
-        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "pyproject.toml", folder)
-    return folder
-
-
-@pytest.fixture
-def edited(shell: CommandLine, project: Path) -> CommandLine:
-    """A shell where `app` is the copy."""
-    return CommandLine(shell.folder, {**shell.settings, "PYTHONPATH": str(project)})
-
-
-def edit(project: Path, version: int, old: str, new: str) -> None:
-    path = project / f"sql/features/v{version}.sql"
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-async def test_nothing_is_computed_once_the_definition_of_an_activated_version_was_edited(
-    shell: CommandLine, edited: CommandLine, project: Path, sql: asyncpg.Connection
-) -> None:
-    load(shell, "first", FIRST)
-    done(shell.run("features", "activate", "1"))
-    edit(project, 0, "RANGE 49 PRECEDING", "RANGE 39 PRECEDING")
-    path = shell.write("rejected_second.csv", applications_csv(SECOND).decode())
-
-    for words in (
-        ("migrate",),
-        ("load", path, "--force"),
-        ("features", "activate", "2"),
-        ("features", "backfill", "1"),
-        ("features", "rollback"),
-    ):
-        ended = edited.run(*words, INIT_DB="false")
-        assert (ended.code, ended.out) == (2, ""), words
-        assert len(ended.err.splitlines()) == 1
-        assert sql_hash(0) in ended.err
-        assert sql_hash(0, project) in ended.err
-
-    assert done(edited.run("features", "list")) == done(shell.run("features", "list"))
-    assert await sql.fetchval("SELECT count(*) FROM warehouse.risk_score") == len(FIRST)
-    edit(project, 0, "RANGE 39 PRECEDING", "RANGE 49 PRECEDING")
-    done(edited.run("load", path))
-    assert await shown(sql, 1) == expected(1, [FIRST, SECOND])[130:]
-
-
-async def test_a_version_may_be_edited_until_it_is_activated_and_loses_its_values_then(
-    shell: CommandLine, edited: CommandLine, project: Path, sql: asyncpg.Connection
-) -> None:
-    load(shell, "first", FIRST)
-    done(shell.run("features", "backfill", "1"))
-    done(shell.run("features", "backfill", "2"))
-    edit(project, 1, "RANGE 99 PRECEDING", "RANGE 0 PRECEDING")
-
-    for words in (("activate", "1"), ("backfill", "1")):
-        ended = edited.run("features", *words)
-        assert ended.code == 2
-        assert ended.err == (
-            "Error: Version 1 of the risk-score features is registered with the definition"
-            f" {sql_hash(1)}, but sql/features/v1.sql is {sql_hash(1, project)}; run"
-            " `python -m app migrate`\n"
-        )
-    done(edited.run("migrate"))
-    assert (await shown(sql, 1), await shown(sql, 2)) == ([], expected(2, [FIRST]))
-    done(edited.run("features", "backfill", "1"))
-    assert await shown(sql, 1) == with_the_latest_score(expected(1, [FIRST]))
-    done(edited.run("features", "activate", "1"))
-    assert shell.run("features", "rollback").code == 2
-
-
-def with_the_latest_score(values: Sequence[Values]) -> list[Values]:
-    """What version 1 shows where its ma100 is the mean of one score only."""
-    latest: str | None = None
-    shown_values = []
-    scores = {row.number: row.score for row in FIRST}
-    for number, ma50, _ in values:
-        latest = f"{Decimal(scores[number]):.6f}" if scores[number] else latest
-        shown_values.append((number, ma50, latest))
-    return shown_values

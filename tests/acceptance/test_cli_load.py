@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import asyncpg
@@ -15,7 +12,7 @@ import pytest
 
 from app.settings import Settings
 from tests.acceptance import command_line
-from tests.acceptance.command_line import CommandLine
+from tests.acceptance.command_line import CommandLine, at_a_terminal
 
 HEADER = "repayment_date,loans,defaults,liquidations\n"
 GOOD = HEADER + "".join(f"2023-01-{day:02},9,3,{day % 4}\n" for day in range(1, 21))
@@ -160,30 +157,6 @@ def test_load_makes_the_tables_but_never_drops_them(shell: CommandLine) -> None:
     ended = shell.run("load", second, DEV="true", MAX_REJECTED_RATIO="1")
 
     assert ended.out.startswith("loans_bad.csv: loaded as load 2: ")
-
-
-def at_a_terminal(shell: CommandLine, *words: str | Path) -> str:
-    """Runs a command at a terminal of 80 columns and gives all it wrote there."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", *map(str, words)],
-        cwd=shell.folder,
-        env=shell.environment(TERM="xterm", COLUMNS="80"),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # Linux says so when the other side is closed
-                break
-            written += part
-        os.close(ours)
-        assert process.wait(timeout=60) == 0
-    return written.decode()
 
 
 def test_progress_is_shown_at_a_terminal_only(shell: CommandLine) -> None:
