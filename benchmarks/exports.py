@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -52,26 +51,29 @@ def nothing_new(stand: Stand, timer: Timer) -> Iterator[Measured]:
 
 
 def in_full(stand: Stand, timer: Timer) -> Measured:
-    """Compares the export of everything into an empty folder, as a whole process."""
-    theirs = stand.folder / "pandas"
+    """Compares the export of everything into a new folder, as a whole process."""
     ours, peer = [], []
-    for _ in timer.repetitions("export in full"):
-        clear(stand.exports)
-        ours.append(stand.app("export", "--full")[0])
-        clear(theirs)
+    for number in timer.repetitions("export in full"):
+        exported, theirs = new_folders(stand.folder, number)
+        ours.append(stand.app("export", "--full", EXPORTS_DIR=str(exported))[0])
         peer.append(seconds_of_peer(stand.url, theirs))
-        require_equal(numbers_in(stand.exports), numbers_in(theirs))
+        require_equal(numbers_in(exported), numbers_in(theirs))
     files = len(numbers_in(theirs))
     work = f"export in full: {files:,} files of {YEARS} years, synced; the whole command"
     command = f"python benchmarks/peers/{PEER.name} URL FOLDER  # pandas, not synced"
     return faster("10", work, ours, command, peer, 3.0)
 
 
-def clear(folder: Path) -> None:
-    """Empties the folder; nothing of it is left for the disk to do."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+def new_folders(folder: Path, number: int) -> tuple[Path, Path]:
+    """Makes a folder for us and one for the peer, and lets the disk finish what it had to do.
+
+    New ones each time: for some seconds ext4 is slow to make files where others were removed.
+    """
+    folders = folder / f"ours-{number}", folder / f"pandas-{number}"
+    for each in folders:
+        each.mkdir()
     sync()
+    return folders
 
 
 def seconds_of_peer(url: str, folder: Path) -> float:

@@ -80,10 +80,10 @@ class Stand:
         subprocess.run([server_launch.programs() / "psql", self.url, "-qX", *words], check=True)
         return time.perf_counter() - began
 
-    def app(self, *words: str) -> tuple[float, str]:
+    def app(self, *words: str, **settings: str) -> tuple[float, str]:
         """Runs `python -m app ...`; gives its seconds, Python's start included, and its log."""
         command = [sys.executable, "-m", "app", *words]
-        environment = environment_of(self.folder, self.url, LOG_JSON="true")
+        environment = environment_of(self.folder, self.url, LOG_JSON="true", **settings)
         began = time.perf_counter()
         ended = subprocess.run(
             command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
