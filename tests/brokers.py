@@ -218,6 +218,4 @@ def as_sent(message: confluent_kafka.Message) -> Sent:
     assert partition is not None
     assert offset is not None
     headers = cast("Headers | None", message.headers())
-    return Sent(
-        partition, offset, message.key(), message.value(), headers
-    )
+    return Sent(partition, offset, message.key(), message.value(), headers)

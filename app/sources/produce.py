@@ -75,6 +75,12 @@ def produce(settings: Settings, pipeline: Pipeline, request: ProduceRequest) -> 
     not answer, do not have the topic or do not acknowledge a message in time.
     """
     path = request.path.resolve()
+    if not path.exists():
+        raise FileError(
+            found=f"no file {request.path}",
+            expected="a file",
+            remedy="check the path and the folder",
+        )
     with files.open_file(path) as opened:
         with disk_errors():
             reader = open_reader(opened, printable_name(path.name))

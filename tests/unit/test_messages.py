@@ -1,0 +1,91 @@
+"""Messages: what is written is read again, and what is none of them says why."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.readers.jsonl import LineError
+from app.sources.messages import COLUMNS, FIELDS, KEYS, Message, as_batch, encode, read_fields
+
+texts = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
+rows = st.lists(st.tuples(*[texts for _ in FIELDS]), min_size=1, max_size=5)
+
+
+def message(value: bytes | None, version: bytes | None = b"1", offset: int = 0) -> Message:
+    return Message(0, offset, value, version)
+
+
+def read(value: str) -> list[str | None]:
+    return list(read_fields(message(value.encode())))
+
+
+@given(rows)
+def test_rows_come_back_as_they_were(given_rows: list[tuple[str, ...]]) -> None:
+    frame = pl.DataFrame(given_rows, dict.fromkeys(COLUMNS, pl.String), orient="row")
+    sent = list(encode(frame))
+
+    batch = as_batch([message(value.encode()) for _key, value in sent])
+
+    assert [json.loads(value) for _key, value in sent] == [
+        dict(zip(KEYS, row, strict=True)) for row in given_rows
+    ]
+    assert [key for key, _value in sent] == [row[5] for row in given_rows]
+    assert batch.frame.select(COLUMNS).rows() == [
+        tuple(text or None for text in row) for row in given_rows
+    ]
+    assert batch.frame["line_number"].to_list() == list(range(1, len(given_rows) + 1))
+    assert batch.rejects == []
+
+
+@given(st.permutations(KEYS), st.booleans())
+def test_order_of_fields_and_the_way_of_writing_do_not_matter(
+    keys: list[str], escaped: bool
+) -> None:
+    row = {key: f"{key} ü" for key in keys}
+
+    assert read(json.dumps(row, ensure_ascii=escaped, indent=2)) == [f"{key} ü" for key in KEYS]
+
+
+def test_null_and_nothing_are_the_same_and_a_number_is_its_text() -> None:
+    row = dict.fromkeys(KEYS, "x") | {"State": None, "Zip Code": "", "Policy Code": 0}
+    text = json.dumps(row).replace('"Policy Code": 0', '"Policy Code": 0.50')
+
+    fields = dict(zip(KEYS, read(text), strict=True))
+
+    assert (fields["State"], fields["Zip Code"], fields["Policy Code"]) == (None, None, "0.50")
+
+
+@pytest.mark.parametrize(
+    ("value", "version", "reason"),
+    [
+        (b"{}", None, "no header 'schema-version', expected 1"),
+        (b"{}", b"11", "schema version '11', expected 1"),
+        (b"{}", b"\xff", "schema version '\\\\xff', expected 1"),
+        (None, b"1", "a message without a value (a tombstone)"),
+        (b"{}", b"1", "no field 'Amount Requested'"),
+        (b"null", b"1", "not a JSON object"),
+        (b"\xc3", b"1", "bytes that do not decode as UTF-8"),
+    ],
+)
+def test_what_is_no_message_of_this_schema_says_why(
+    value: bytes | None, version: bytes | None, reason: str
+) -> None:
+    with pytest.raises(LineError) as refused:
+        read_fields(message(value, version))
+
+    assert str(refused.value) == reason
+
+
+def test_rejects_and_rows_are_numbered_as_they_arrived() -> None:
+    good = json.dumps(dict.fromkeys(KEYS, "x"))
+
+    batch = as_batch([message(b"bad"), message(good.encode()), message(None)])
+
+    assert [(each.line_number, each.raw) for each in batch.rejects] == [(1, "bad"), (3, "")]
+    assert batch.frame["line_number"].to_list() == [2]
+    assert batch.raw_texts([0]) == [good]
