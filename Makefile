@@ -29,6 +29,11 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
 
+# The stream's tests on a real Apache Kafka, where Java and Maven are there to fetch and run one.
+.PHONY: test-kafka
+test-kafka: setup
+	tests/kafka/run.sh $(ARGS)
+
 # What the benchmarks measure beside, in an environment of its own: its packages cannot disturb ours.
 benchmarks/.venv/.synced: benchmarks/Pipfile.lock | $(PIPENV)
 	PIPENV_PIPFILE=benchmarks/Pipfile $(PIPENV) --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" sync
