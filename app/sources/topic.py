@@ -55,6 +55,8 @@ def options(settings: Settings) -> dict[str, Any]:
         "session.timeout.ms": int(settings.kafka_session_seconds * 1000),
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        # How soon a topic that was not there yet, or a further partition, is seen.
+        "topic.metadata.refresh.interval.ms": 10_000,
         # Messages that are gone are told of, not jumped over.
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",

@@ -76,7 +76,7 @@ yields() { [ "$(query "$1")" = "$2" ]; }
 take_down() {
   local code=$?
   exec 8>&- || true
-  compose --profile source down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+  compose --profile source --profile stream down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
   # logs/ holds files of the app user, which the caller may not remove.
   docker run --rm --user 0 --entrypoint rm -v "$work:/mnt" "$image" -rf /mnt/tree >/dev/null 2>&1 || true
   docker image rm "$image" >/dev/null 2>&1 || true
@@ -282,6 +282,8 @@ tells_of() { compose exec -T app app status --json </dev/null | grep -A 8 "$1" |
 
 # shellcheck source=tests/compose/source.sh
 . "$tree/tests/compose/source.sh"
+# shellcheck source=tests/compose/stream.sh
+. "$tree/tests/compose/stream.sh"
 
 check_stop() {
   local began=$SECONDS
@@ -308,5 +310,6 @@ check_source
 check_ownership
 check_closed_exports
 check_pull_by_cron
+check_stream
 check_stop
 ok "all checked"
