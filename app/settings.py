@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     random_main_controller: int = Field(default=100, ge=1, le=50_000_000)
     kafka_bootstrap_servers: str | None = None
     kafka_group: str = Field(default="sluice", min_length=1)
-    kafka_batch_rows: int = Field(default=5000, ge=1, le=100_000)
+    kafka_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     kafka_batch_seconds: float = Field(default=1.0, gt=0, le=60)
     # Brokers allow no less, unless told to.
     kafka_session_seconds: float = Field(default=10.0, ge=6, le=300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import structlog
@@ -17,8 +18,8 @@ from app.settings import Settings
 from app.sources import produce as producing
 from app.sources import stream as streaming
 from app.sources.produce import Produced, ProduceRequest
-from app.sources.stream import Stream
-from app.sources.topic import Gathered, TopicReader
+from app.sources.stream import MicroBatch, Stream
+from app.sources.topic import TopicReader
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ async def stream(session: Session, topic: str) -> None:
 
 
 class Consumer:
-    """One member of the consumer group: reads a batch, loads it, reads the next one."""
+    """One member of the consumer group: loads a batch while it reads the next one."""
 
     def __init__(self, stream: Stream, stop: asyncio.Event) -> None:
         self._stream = stream
@@ -65,23 +66,46 @@ class Consumer:
         log.info("stopped")
 
     async def _go_on(self) -> None:
+        """Looks up where to read on, or loads batches for as long as there are any."""
         partitions = self._reader.asks_for
         if partitions is not None:
             await self._until_it_works(lambda: self._look_up(partitions))
-        elif gathered := await threads.run(self._reader.gather, self._stop.is_set):
-            await self._until_it_works(lambda: self._load(gathered))
+            return
+        batch = await self._read()
+        while batch:
+            batch = await self._load_and_read(batch)
 
     async def _look_up(self, partitions: tuple[int, ...]) -> None:
         offsets = await streaming.look_up(self._stream, partitions)
         await threads.run(self._reader.start_at, offsets)
 
-    async def _load(self, gathered: Gathered) -> None:
-        load: Load | None = await streaming.load_batch(self._stream, gathered)
+    async def _read(self) -> MicroBatch | None:
+        """Gives the next messages after their check; None when there are none for now."""
+        given_up = threading.Event()
+
+        def read() -> MicroBatch | None:
+            gathered = self._reader.gather(lambda: self._stop.is_set() or given_up.is_set())
+            return streaming.check(self._stream, gathered) if gathered else None
+
+        return await threads.run_until(given_up, read)
+
+    async def _load_and_read(self, batch: MicroBatch) -> MicroBatch | None:
+        """Loads a batch, and gives the next one, if it follows on it."""
+        load: Load | None = None
+
+        async def load_batch() -> None:
+            nonlocal load
+            load = await streaming.load_batch(self._stream, batch)
+
+        async with asyncio.TaskGroup() as tasks:
+            upcoming = tasks.create_task(self._read())
+            await self._until_it_works(load_batch)
         if load:
-            self._reader.note_loaded(gathered)
-            return
-        log.info("messages left to another consumer", offsets=dict(gathered.starts))
-        self._reader.forget()
+            return upcoming.result()
+        if not self._stop.is_set():
+            log.info("messages left to another consumer", offsets=dict(batch.gathered.starts))
+            self._reader.forget()
+        return None
 
     async def _until_it_works(self, step: Step) -> None:
         await repeat(step, self._stop, Trouble(), RetryableError)

@@ -91,13 +91,12 @@ async def look_up(stream: Stream, partitions: tuple[int, ...]) -> dict[int, int]
             return await stream_offsets.read(driver, stream.tools.scripts, stream.topic, partitions)
 
 
-async def load_batch(stream: Stream, gathered: Gathered) -> Load | None:
+async def load_batch(stream: Stream, batch: MicroBatch) -> Load | None:
     """Brings messages into the warehouse, exactly once; None when they are there already.
 
     Raises RetryableError when the same has to be tried again later.
     """
     began = time.monotonic()
-    batch = await threads.run(check, stream, gathered)
     with driver_errors():
         async with in_lane(stream.tools.engine, stream.lane) as connection:
             load = await commit(connection, stream, batch)

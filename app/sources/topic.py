@@ -100,15 +100,11 @@ class TopicReader:
         """Gives up what was read since the offsets were looked up; they are asked for again."""
         self._positions = None
 
-    def note_loaded(self, gathered: Gathered) -> None:
-        """Goes on after messages whose offsets are written down."""
-        if self._positions is not None:
-            self._positions.update(gathered.ends)
-
     def gather(self, is_over: Callable[[], bool]) -> Gathered | None:
         """Gives the messages of one batch, by number, bytes or time; None when there are none.
 
-        Gives up what it has when the partitions are shared out anew, and soon after `is_over`.
+        The next call goes on after them, whether they are loaded by then or not. Gives up what it
+        has when the partitions are shared out anew, and soon after `is_over`.
         Raises FileError where the topic has lost messages that are still to be read.
         """
         positions = self._positions
@@ -122,7 +118,10 @@ class TopicReader:
                 return None
             if gathering.count >= rows or gathering.message_bytes >= BATCH_BYTES:
                 break
-        return gathering.result()
+        gathered = gathering.result()
+        if gathered and self._positions is not None:
+            self._positions = {**self._positions, **gathered.ends}
+        return gathered
 
     def close(self) -> None:
         """Leaves the group, so that others get the partitions at once."""

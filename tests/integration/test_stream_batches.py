@@ -10,12 +10,14 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.domain import Load
 from app.loader import Tools
 from app.pipelines import all_pipelines
 from app.pipelines.risk_scores import PIPELINE
 from app.settings import Settings
+from app.sources import stream as streaming
 from app.sources.messages import Message
-from app.sources.stream import Stream, load_batch, look_up
+from app.sources.stream import Stream, check, look_up
 from app.sources.topic import Gathered
 from app.store.scripts import Scripts, schema_names
 from tests.acceptance.streams import check_values, message, numbers
@@ -28,6 +30,11 @@ def stream(engine: AsyncEngine, settings: Settings) -> Stream:
     """A topic on its way into the risk scores."""
     scripts = Scripts(schema_names(settings))
     return Stream(Tools(engine, scripts, settings, all_pipelines()), PIPELINE, "risk-scores")
+
+
+async def load_batch(stream: Stream, batch: Gathered) -> Load | None:
+    """Checks a batch and brings it in."""
+    return await streaming.load_batch(stream, check(stream, batch))
 
 
 def gathered(rows: Sequence[Application], start: int | None, partition: int = 0) -> Gathered:

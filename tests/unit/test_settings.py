@@ -42,7 +42,7 @@ def test_defaults_are_those_the_design_lists() -> None:
         "random_main_controller": 100,
         "kafka_bootstrap_servers": None,
         "kafka_group": "sluice",
-        "kafka_batch_rows": 5000,
+        "kafka_batch_rows": 10_000,
         "kafka_batch_seconds": 1.0,
         "kafka_session_seconds": 10.0,
         "staging_schema": "staging",
