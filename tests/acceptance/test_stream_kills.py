@@ -41,6 +41,7 @@ async def test_fifty_kills_lose_no_message_and_load_none_twice(
         return asyncio.ensure_future(consume(topic, KAFKA_GROUP=f"{topic.name}-{number}", **SMALL))
 
     running = deque(start(number) for number in range(AT_ONCE))
+    ended: list[StreamProcess] = []
     for kill in range(KILLS):
         before = await offsets(front.sql, topic)
         topic.send(sent(rows[kill * ROWS_PER_KILL : (kill + 1) * ROWS_PER_KILL]))
@@ -48,13 +49,14 @@ async def test_fifty_kills_lose_no_message_and_load_none_twice(
         if kill % 2:
             await until(partial(have_moved, front, topic, before), "a batch loaded")
         await victim.kill(after_seconds=draw.uniform(0, LONGEST_LIFE_SECONDS))
+        ended.append(victim)
         running.append(start(AT_ONCE + kill))
     await all_loaded(front.sql, topic, LIMIT_SECONDS)
 
     await check_values(front.sql, rows)
     await check_ledger(front.sql, topic)
-    left = [(await each).events_named("messages left to another consumer") for each in running]
-    assert any(left)
+    ended += [await each for each in running]
+    assert any(each.events_named("messages left to another consumer") for each in ended)
 
 
 async def have_moved(front: Front, topic: Topic, before: dict[int, int]) -> bool:
