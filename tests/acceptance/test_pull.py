@@ -291,14 +291,12 @@ async def test_pull_works_in_schemas_of_other_names(
     await lake.close()
 
 
-async def test_a_role_that_may_only_read_is_enough(
-    production: Production, front: Front, server_url: str
-) -> None:
-    role = f"reader_{production.url.rsplit('_', 1)[-1].split('?')[0]}"
+async def test_a_role_that_may_only_read_is_enough(production: Production, front: Front) -> None:
+    name = await production.sql.fetchval("SELECT current_database()")
+    role = f"reader_of_{name}"
     await production.sql.execute(f"CREATE ROLE {role}")
     await production.sql.execute(f"GRANT SELECT ON entity TO {role}")
     # Every session of this database takes the role, as if the address named it.
-    name = await production.sql.fetchval("SELECT current_database()")
     await production.sql.execute(f'ALTER DATABASE "{name}" SET role = {role}')
 
     await production.pulled("--wait")
