@@ -34,7 +34,8 @@ check_stream() {
   local producer=$! killed rejected=$((stream_rows / 1000)) loaded
   loaded=$((stream_rows - rejected))
   await 90 "batches of both consumers" batches_of_both
-  killed=$(compose ps --quiet stream | head -n 1)
+  # Not head, which would leave the command before it without a reader.
+  killed=$(compose ps --quiet stream | sed -n 1p)
   docker kill --signal KILL "$killed" >/dev/null || fail "docker kill of a consumer"
   wait "$producer" || fail "produce: $(cat "$work/produce.log")"
   grep -q "$stream_rows messages sent to risk-scores, 0 rows refused" "$work/produce.log" || fail "produce said: $(cat "$work/produce.log")"
