@@ -25,11 +25,14 @@ def front(settings: Settings, sql: asyncpg.Connection) -> Front:
 
 @pytest.fixture
 async def watch(settings: Settings) -> AsyncIterator[Watch]:
-    """Starts daemons, with further settings as keywords; each has to stop well after the test."""
+    """Starts daemons, by another command where one is named, and with further settings as keywords.
+
+    Each has to stop well after the test.
+    """
     started: list[Daemon] = []
 
-    async def start(**more: str) -> Daemon:
-        daemon = Daemon(settings, **more)
+    async def start(*before: str, **more: str) -> Daemon:
+        daemon = Daemon(settings, *before, **more)
         started.append(daemon)
         await daemon.start()
         return daemon

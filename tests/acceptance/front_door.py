@@ -69,7 +69,9 @@ class Daemon:
 
     words: tuple[str, ...] = ("watch",)
 
-    def __init__(self, settings: Settings, **more: str) -> None:
+    def __init__(self, settings: Settings, *before: str, **more: str) -> None:
+        """`before`: a command that runs it, such as `setpriv` with its options."""
+        self._before = before
         self._environment = environment(settings, **more)
         self._folder = settings.imports_dir.parent
         self.lines: list[str] = []
@@ -78,7 +80,7 @@ class Daemon:
     async def start(self, until: str = "watching") -> None:
         """Starts it, and waits until it has logged that phrase when it logs JSON."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", *self.words),
+            *(*self._before, sys.executable, "-m", "app", *self.words),
             cwd=self._folder,
             env=self._environment,
             stdin=DEVNULL,
