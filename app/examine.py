@@ -14,6 +14,7 @@ from app import completeness, files, router
 from app.domain import Arrival, Merge, Pipeline, Route
 from app.errors import ConfigError, FileChangedError, RetryableError
 from app.files import Identity, disk_errors
+from app.known_copies import KnownCopies
 from app.readers import Reader, open_reader
 from app.reading import SmallFile, read_small
 from app.store.ledger import Content
@@ -49,7 +50,11 @@ class Examined:
 
 
 def examine(
-    arrival: Arrival, opened: BinaryIO, pipelines: Sequence[Pipeline], stopped: threading.Event
+    arrival: Arrival,
+    opened: BinaryIO,
+    pipelines: Sequence[Pipeline],
+    copies: KnownCopies,
+    stopped: threading.Event,
 ) -> Examined:
     """Hashes the file, reads its header, finds its pipeline, and reads on if it is small. Blocks.
 
@@ -61,7 +66,8 @@ def examine(
         raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
     with disk_errors():
-        sha256 = hash_content(cast("io.BufferedReader", opened), stopped)
+        known = copies.sha256_of(opened.fileno(), identity, stopped)
+        sha256 = known or hash_content(cast("io.BufferedReader", opened), stopped)
     opened.seek(0)
     unrouted = Examined(arrival, opened, identity, Content(None, None, sha256))
     try:

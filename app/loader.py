@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -22,6 +23,7 @@ from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
 from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
+from app.known_copies import KnownCopies
 from app.reading import Progress, Reading
 from app.settings import Settings
 from app.store import direct, lane_locks, ledger, warehouse
@@ -45,6 +47,7 @@ class Tools:
     scripts: Scripts
     settings: Settings
     pipelines: Sequence[Pipeline]
+    copies: KnownCopies = field(default_factory=KnownCopies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def open_and_examine(arrival: Arrival, tools: Tools, stopped: threading.Event) -
     """The same, in a thread. Blocks."""
     opened = files.open_file(arrival.path)
     try:
-        return examine(arrival, opened, tools.pipelines, stopped)
+        return examine(arrival, opened, tools.pipelines, tools.copies, stopped)
     except BaseException:
         opened.close()
         raise
@@ -99,6 +102,8 @@ async def load_examined(examined: Examined, tools: Tools, order: Order = ORDINAR
             load = await file_away(
                 connection, load, examined, tools.settings, keep_source=order.keep_source
             )
+    if load.filed_path:
+        tools.copies.remember(Path(load.filed_path), examined.identity, examined.content.sha256)
     report(load, examined.seconds + time.monotonic() - began)
     return load
 
