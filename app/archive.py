@@ -15,8 +15,9 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from app import claims, completeness, files
+from app import claims, completeness, crash_points, files
 from app.claims import LoadedFile, Outcome
+from app.crash_points import Point
 from app.domain import Reject
 from app.errors import RetryableError
 
@@ -63,6 +64,7 @@ def delete(loaded: LoadedFile) -> Outcome:
     outcome = take(loaded, claim)
     if outcome is Outcome.MOVED:
         claim.unlink(missing_ok=True)
+        crash_points.reach(Point.DELETED)
     claims.remove_empty(claim.parent)
     return outcome
 
@@ -75,6 +77,7 @@ def quarantine(loaded: LoadedFile, folder: Path, note: Note) -> Stored:
     target = choose_target(loaded, folder, reserved_bytes=len(NOTE_ENDING))
     note_path = target.with_name(target.name + NOTE_ENDING)
     write_note(loaded, note_path, note)
+    crash_points.reach(Point.NOTED)
     stored = store(loaded, target)
     if not stored.path:
         note_path.unlink(missing_ok=True)
@@ -117,6 +120,7 @@ def move_claim(claim: Path, loaded: LoadedFile, target: Path) -> bool:
         return True
     try:
         claim.rename(target)
+        crash_points.reach(Point.MOVED)
     except FileNotFoundError:  # put back by a service that just started
         return False
     except OSError as error:
@@ -139,6 +143,7 @@ def save_content(loaded: LoadedFile, target: Path) -> bool:
         copied = 0
         while sent := os.sendfile(copy.fileno(), source, copied, CHUNK_BYTES):
             copied += sent
+            crash_points.reach(Point.PART_COPIED)
             go_on(loaded)
         os.fsync(copy.fileno())
     is_whole = copied == loaded.identity.file_bytes
@@ -146,7 +151,9 @@ def save_content(loaded: LoadedFile, target: Path) -> bool:
         temporary.unlink()
         return False
     os.utime(temporary, ns=(loaded.identity.mtime_ns, loaded.identity.mtime_ns))
+    crash_points.reach(Point.COPIED)
     temporary.rename(target)
+    crash_points.reach(Point.COPY_NAMED)
     sync_folder(target.parent)
     return True
 
@@ -219,6 +226,7 @@ def write_note(loaded: LoadedFile, path: Path, note: Note) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     # A lone surrogate becomes its JSON escape.
     temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    crash_points.reach(Point.NOTE_WRITTEN)
     temporary.rename(path)
 
 

@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 import structlog
 
-from app import files
+from app import crash_points, files
+from app.crash_points import Point
 from app.files import Identity
 
 log = structlog.get_logger()
@@ -62,10 +63,12 @@ def claim_source(loaded: LoadedFile, claim: Path) -> Outcome:
         if outcome is not Outcome.MOVED:
             return outcome
         claim.parent.mkdir(parents=True, exist_ok=True)
+        crash_points.reach(Point.CLAIMING)
         try:
             loaded.source.rename(claim)
         except FileNotFoundError:
             return Outcome.GONE
+        crash_points.reach(Point.TAKEN)
     outcome = compare(loaded, files.identity_at(claim))
     if outcome in (Outcome.REPLACED, Outcome.CHANGED):
         put_back(claim, loaded.source)
@@ -102,6 +105,7 @@ def put_back(claim: Path, home: Path) -> None:
         if not current.is_same_file(held):
             set_aside(claim, home)
             return
+    crash_points.reach(Point.PUT_BACK)
     claim.unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from app import log
+from app import crash_points, log
 from app.settings import Settings, load_settings
 from app.store.connection import connected
 from app.store.database import open_database
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 def settings_for(*, quiet: bool = True, log_file: str | None = None) -> Settings:
     """Reads the settings and sets up the logs."""
+    crash_points.asked_for()
     settings = load_settings()
     log.set_up(settings, quiet=quiet, log_file=log_file)
     return settings

@@ -18,7 +18,8 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from app import export_folder, export_mark
+from app import crash_points, export_folder, export_mark
+from app.crash_points import Point
 from app.errors import ConfigError
 from app.export_folder import Changes, ExportFile, in_folder, locked
 from app.export_mark import Mark
@@ -150,6 +151,7 @@ async def bring_up_to_date(
     folder, scripts = settings.exports_dir, Scripts(schema_names(settings))
     templates = [table.template for table in EXPORT_TABLES]
     await in_folder(export_folder.begin, folder, templates)
+    crash_points.reach(Point.EXPORT_BEGUN)
     # All statements see one state of the database.
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         newest = await export_mark.newest(connection, scripts)
@@ -166,8 +168,10 @@ async def bring_up_to_date(
             parts = await changed_parts(connection, scripts, covered)
         for part in parts:
             await write_part(connection, scripts, folder, part, changes)
+    crash_points.reach(Point.EXPORTED)
     if year is None and covered != newest:
         await in_folder(export_mark.write, folder, newest)
+        crash_points.reach(Point.MARKED)
     await in_folder(export_folder.finish, folder)
 
 

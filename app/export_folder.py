@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from app import threads
+from app import crash_points, threads
+from app.crash_points import Point
 from app.errors import ConfigError, RetryableError
 from app.store import locks
 
@@ -166,8 +167,10 @@ def write_files(folder: Path, files: Sequence[ExportFile], changes: Changes) -> 
     # Synced at once, many files share one commit of the file system's journal.
     with ThreadPoolExecutor(WRITERS) as writing:
         list(writing.map(put_on_disk, unfinished, contents))
+    crash_points.reach(Point.EXPORTS_WRITTEN)
     for written, (path, file) in zip(unfinished, differing.items(), strict=True):
         written.replace(path)
+        crash_points.reach(Point.EXPORT_NAMED)
         changes.written.append(file.path)
     changes.unchanged += len(files) - len(differing)
 
@@ -181,6 +184,7 @@ def write_last(path: Path, content: bytes) -> None:
     # One that a killed run of another user left could not be written to.
     temporary(path).unlink(missing_ok=True)
     put_on_disk(temporary(path), content)
+    crash_points.reach(Point.MARK_WRITTEN)
     temporary(path).replace(path)
     put_folder_on_disk(path.parent)
 
@@ -190,6 +194,7 @@ def remove_files(folder: Path, paths: Iterable[str], changes: Changes) -> None:
     for path in sorted(paths):
         try:
             (folder / path).unlink()
+            crash_points.reach(Point.EXPORT_REMOVED)
             changes.removed.append(path)
         except (FileNotFoundError, NotADirectoryError):
             pass

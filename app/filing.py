@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import archive, claims, threads
+from app import archive, claims, crash_points, threads
 from app.archive import Note, Stored
 from app.claims import LoadedFile, Outcome
+from app.crash_points import Point
 from app.domain import Load, LoadStatus, Reject
 from app.errors import RetryableError
 from app.examine import Examined
@@ -41,6 +42,7 @@ async def file_away(
         rejects = await ledger.first_rejects(connection, load.load_id, archive.NOTED_REJECTS)
         note = quarantine_note(load, examined.content.sha256, rejects)
     stored = await threads.run_until(loaded.stopped, move, loaded, note, settings)
+    crash_points.reach(Point.MOVE_ENDED)
     filed = as_filed(load, stored)
     await ledger.record_filed(connection, load.load_id, filed.filed_path)
     return filed
@@ -55,6 +57,7 @@ async def file_all_away(
     """Does the same for files that were all loaded, one after the other."""
     files = [loaded_file(load, examined) for load, examined in zip(loads, seen, strict=True)]
     stored = await threads.run(lambda: [move(each, None, settings) for each in files])
+    crash_points.reach(Point.TOGETHER_MOVED)
     filed = [as_filed(load, where) for load, where in zip(loads, stored, strict=True)]
     await ledger.record_all_filed(connection, filed)
     return filed

@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.contextvars import bind_contextvars
 
-from app import files, threads
+from app import crash_points, files, threads
+from app.crash_points import Point
 from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
 from app.examine import Examined, examine, require_in_place, require_unchanged
@@ -94,14 +95,18 @@ def open_and_examine(arrival: Arrival, tools: Tools, stopped: threading.Event) -
 async def load_examined(examined: Examined, tools: Tools, order: Order = ORDINARY) -> Load:
     """Brings an examined file in, as `load_file` does, and closes it."""
     began = time.monotonic()
+    crash_points.reach(Point.EXAMINED)
     with examined.opened, driver_errors():
         bind_contextvars(file=examined.arrival.name, pipeline=examined.content.pipeline)
         async with in_lane(tools.engine, examined) as connection:
+            crash_points.reach(Point.LANE_TAKEN)
             require_in_place(examined)
             load = await settle(connection, examined, tools, order)
+            crash_points.reach(Point.SETTLED)
             load = await file_away(
                 connection, load, examined, tools.settings, keep_source=order.keep_source
             )
+            crash_points.reach(Point.FILED)
     if load.filed_path:
         tools.copies.remember(Path(load.filed_path), examined.identity, examined.content.sha256)
     report(load, examined.seconds + time.monotonic() - began)
@@ -158,6 +163,7 @@ async def settle(
     if earlier.same and not (order.force or examined.fault):
         return await ledger.record_duplicate(connection, arrival, content, of=earlier.same)
     load_id, attempts = await ledger.claim(connection, arrival, content, earlier)
+    crash_points.reach(Point.CLAIMED)
     bind_contextvars(load_id=load_id)
     again = {"attempt": attempts} if attempts > 1 else {}
     log.info("load started", scope=content.scope, file_bytes=arrival.file_bytes, **again)
@@ -215,7 +221,10 @@ async def bring_in(
     """Brings the file's rows in and writes the load's end, all in one transaction."""
     async with direct.transaction(connection):
         counts = await bring_rows(connection, load_id, examined, rejects, tools, order)
-        return await ledger.end(connection, load_id, LoadStatus.LOADED, counts)
+        load = await ledger.end(connection, load_id, LoadStatus.LOADED, counts)
+        crash_points.reach(Point.ENDED)
+    crash_points.reach(Point.COMMITTED)
+    return load
 
 
 async def bring_rows(
@@ -235,7 +244,9 @@ async def bring_rows(
     month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
     async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
         require_unchanged(examined)
+        crash_points.reach(Point.STAGED)
         merged = await rows.merge(reading.tally)
+    crash_points.reach(Point.MERGED)
     await rejects.copy_into(connection)
     return replace(merged, read=reading.tally.rows_read, rejected=rejects.count)
 
@@ -263,6 +274,7 @@ async def end_badly(
         load = await ledger.end(connection, load_id, status, counts, reason, fault)
         if file_stays:
             await ledger.record_filed(connection, load_id, None)
+        crash_points.reach(Point.REFUSED)
         return load
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import claims, threads
+from app import claims, crash_points, threads
+from app.crash_points import Point
 from app.domain import LoadCounts, LoadStatus
 from app.errors import RetryableError
 from app.files import printable_name
@@ -84,6 +85,7 @@ async def settle_without_file(
             else:
                 kept = await threads.run(find_kept, load, settings)
             await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
+            crash_points.reach(Point.BOOKS_CLOSED)
 
 
 def find_kept(load: Unsettled, settings: Settings) -> Path | None:

@@ -15,6 +15,8 @@ from datetime import date
 import asyncpg
 import structlog
 
+from app import crash_points
+from app.crash_points import Point
 from app.settings import Settings
 from app.store.driver_errors import driver_errors
 from app.store.scripts import Scripts, schema_names
@@ -88,6 +90,7 @@ async def refresh(
             if full or table.pipeline in pipelines:
                 async with connection.transaction():
                     done = await refresh_table(connection, scripts, table, full=full)
+                crash_points.reach(Point.REFRESHED)
             else:
                 done = Refreshed(table.name)
             refreshed.append(done)
@@ -108,6 +111,7 @@ async def refresh_table(
     began = time.monotonic()
     await take_lock(connection)
     touched = await use_up_notes(connection, scripts, table.pipeline)
+    crash_points.reach(Point.NOTES_USED)
     if full:
         touched = await everything(connection, scripts, table)
     changed: list[date] = []
@@ -164,6 +168,7 @@ async def recompute(
     changed = await connection.fetch(
         *scripts.call(f"refresh/{table.name}", days=touched.days, refreshed_at=refreshed_at)
     )
+    crash_points.reach(Point.RECOMPUTED)
     days = [row["day"] for row in changed]
     await connection.execute(
         *scripts.call(
@@ -174,4 +179,5 @@ async def recompute(
             days=days,
         )
     )
+    crash_points.reach(Point.RECORDED)
     return days

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app import archive, files, threads
+from app import archive, crash_points, files, threads
+from app.crash_points import Point
 from app.domain import Arrival, Load, LoadStatus, Years
 from app.errors import ConfigError
 from app.loader import Order, Tools, load_file
@@ -27,6 +28,7 @@ async def replay(load_id: int, tools: Tools, order: Order) -> Load:
     again = await load_file(
         kept, tools, replace(order, force=True, keep_source=not was_quarantined)
     )
+    crash_points.reach(Point.REPLAYED)
     if was_quarantined:
         await follow_the_file(load_id, kept.path, again, tools)
     return again
@@ -65,6 +67,7 @@ async def follow_the_file(load_id: int, old_path: Path, again: Load, tools: Tool
     """Removes the note of a file that left the quarantine, and notes its new place."""
     note = old_path.with_name(old_path.name + archive.NOTE_ENDING)
     await threads.run(note.unlink, missing_ok=True)
+    crash_points.reach(Point.NOTE_REMOVED)
     with driver_errors():
         async with direct.connect(tools.engine) as connection:
             await ledger.record_filed(connection, load_id, again.filed_path)

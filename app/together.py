@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import crash_points
+from app.crash_points import Point
 from app.domain import Load
 from app.errors import RetryableError
 from app.examine import Examined, require_in_place
@@ -63,12 +65,16 @@ async def load_together(seen: Sequence[Examined], tools: Tools) -> list[Load]:
             for each in seen:
                 require_in_place(each)
             load_ids = await claim_all(connection, seen)
+            crash_points.reach(Point.TOGETHER_CLAIMED)
             async with direct.transaction(connection):
                 counts = []
                 for load_id, each in zip(load_ids, seen, strict=True):
                     with RejectSpool(load_id) as rejects:
                         counts.append(await bring_rows(connection, load_id, each, rejects, tools))
+                    crash_points.reach(Point.TOGETHER_MERGED)
                 loads = await ledger.end_all(connection, load_ids, counts)
+                crash_points.reach(Point.TOGETHER_ENDED)
+            crash_points.reach(Point.TOGETHER_COMMITTED)
             loads = await file_all_away(connection, loads, seen, tools.settings)
     for load, each in zip(loads, seen, strict=True):
         with structlog.contextvars.bound_contextvars(**facts_of(each)):

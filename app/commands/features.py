@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import loader
+from app import crash_points, loader
+from app.crash_points import Point
 from app.errors import ConfigError
 from app.features import backfill as chunks
 from app.features import comparison, registry, versions
@@ -119,6 +120,7 @@ async def backfill(
             rows = rows_written = 0
             after_id = start.after_id
             while filled := await fill_next(session, connection, definition, after_id):
+                crash_points.reach(Point.CHUNK_COMMITTED)
                 chunk, written = filled
                 after_id = chunk.last_id
                 rows, rows_written = rows + chunk.rows, rows_written + written

@@ -12,6 +12,8 @@ from datetime import date
 
 import asyncpg
 
+from app import crash_points
+from app.crash_points import Point
 from app.features import values
 from app.features.definitions import Definition
 from app.store.scripts import Scripts
@@ -73,4 +75,5 @@ async def fill_next(
     if chunk.is_done:
         return chunk, 0
     written = await values.compute(connection, scripts, definition, chunk.first_id, chunk.last_id)
+    crash_points.reach(Point.CHUNK_COMPUTED)
     return chunk, written

@@ -20,8 +20,9 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from app import threads
+from app import crash_points, threads
 from app.archive import sync_folder
+from app.crash_points import Point
 from app.errors import ConfigError, RetryableError
 from app.store import locks
 
@@ -110,11 +111,13 @@ class Unnamed:
         """
         self._file.flush()
         os.fsync(self._file.fileno())
+        crash_points.reach(Point.MONTH_SYNCED)
         file_bytes = self._file.tell()
         waiting = waiting_versions(self.folder, self.month)
         if waiting and has_content(waiting[-1], file_bytes, self.sha256):
             return waiting[-1], False
         path = next(path for path in names(self.folder, self.month) if take_name(self._path, path))
+        crash_points.reach(Point.MONTH_NAMED)
         sync_folder(self.folder)
         return path, True
 
@@ -143,6 +146,7 @@ def take_name(temporary: Path, path: Path) -> bool:
             return False
         temporary.rename(path)
         return True
+    crash_points.reach(Point.MONTH_LINKED)
     temporary.unlink()
     return True
 

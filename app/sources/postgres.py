@@ -15,7 +15,8 @@ from typing import BinaryIO, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import threads
+from app import crash_points, threads
+from app.crash_points import Point
 from app.loader import Tools
 from app.sources import month_files
 from app.sources.comparison import Comparison, Difference, Span, compare
@@ -97,6 +98,7 @@ async def extract(
     file = await threads.run(Unnamed, folder, difference.month)
     try:
         await copy_month(source, tools, comparison.place, file)
+        crash_points.reach(Point.MONTH_COPIED)
         scope = f"{difference.month:%Y-%m}"
         latest = comparison.latest.get(scope)
         if latest and latest.sha256 == file.sha256:

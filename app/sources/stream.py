@@ -19,7 +19,8 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app import reading, threads
+from app import crash_points, reading, threads
+from app.crash_points import Point
 from app.domain import (
     Arrival,
     Facts,
@@ -97,9 +98,11 @@ async def load_batch(stream: Stream, batch: MicroBatch) -> Load | None:
     Raises RetryableError when the same has to be tried again later.
     """
     began = time.monotonic()
+    crash_points.reach(Point.GATHERED)
     with driver_errors():
         async with in_lane(stream.tools.engine, stream.lane) as connection:
             load = await commit(connection, stream, batch)
+            crash_points.reach(Point.BATCH_COMMITTED)
             if load:
                 report(stream, load, time.monotonic() - began)
     return load
@@ -186,6 +189,7 @@ async def bring_in(connection: AsyncConnection, stream: Stream, batch: MicroBatc
     gathered, checked = batch.gathered, batch.checked
     if not await stream_offsets.hold(driver, scripts, stream.topic, gathered.starts):
         return None
+    crash_points.reach(Point.OFFSETS_HELD)
     content = Content(stream.pipeline.name, None, batch.sha256, is_appended=True)
     load_id, _attempts = await ledger.claim(connection, batch.arrival, content, NEW)
     if checked.rows_staged:
@@ -200,6 +204,7 @@ async def bring_in(connection: AsyncConnection, stream: Stream, batch: MicroBatc
     await ledger.record_filed(connection, load_id, None)
     # The ledger relaxes it for notes of its own; here it is the commit of the rows.
     await driver.execute("SET LOCAL synchronous_commit TO DEFAULT")
+    crash_points.reach(Point.ADVANCED)
     return load
 
 

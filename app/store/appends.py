@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from app import crash_points
+from app.crash_points import Point
 from app.domain import LoadCounts, Years
 from app.errors import FileError
 from app.store.scripts import Scripts
@@ -102,12 +104,14 @@ async def append(
     values = {"load_id": load_id, "first_id": first_id, "by_date": by_date}
     if await connection.fetchval(*scripts.call(f"merge/{pipeline}_is_new", **bounds)):
         await connection.execute(*scripts.call(f"merge/{pipeline}", **values))
+        crash_points.reach(Point.APPENDED)
         changed = first_id if rows_staged else None
         return Appended(
             place, last_id, changed, is_new=True, counts=LoadCounts(inserted=rows_staged)
         )
     values |= {"last_id": last_id, "end_id": bounds["end_id"]}
     [found] = await connection.fetch(*scripts.call(f"merge/{pipeline}_replace", **values))
+    crash_points.reach(Point.CORRECTED)
     counts = LoadCounts(
         inserted=found["rows_inserted"],
         updated=found["rows_updated"],

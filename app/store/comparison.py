@@ -15,7 +15,8 @@ from typing import Protocol, TypeVar
 
 import polars as pl
 
-from app import threads
+from app import crash_points, threads
+from app.crash_points import Point
 from app.domain import LoadCounts, Tally
 from app.store import differences, staging
 from app.store.copy_format import decode_rows, encode_rows, is_fixed_width
@@ -165,7 +166,9 @@ class Comparison:
                 self._spool.chunks(),
                 schema="pg_temp",
             )
+            crash_points.reach(Point.CHANGES_SENT)
             await self._month.apply_changes()
+            crash_points.reach(Point.CHANGES_APPLIED)
         await self._month.touch(self.changes.days)
         return LoadCounts(
             inserted=self.changes.inserted,

@@ -17,6 +17,8 @@ from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import crash_points
+from app.crash_points import Point
 from app.domain import Facts, LoadCounts, Pipeline, Tally
 from app.store.engine import driver_error
 from app.store.scripts import Scripts
@@ -134,10 +136,12 @@ async def merge(month: Month, tally: Tally) -> LoadCounts:
         if tally.keys_differ:
             await month.run("key")
         await month.run("promote")
+        crash_points.reach(Point.MONTH_PROMOTED)
         await month.touch(tally.days)
         return LoadCounts(inserted=rows, duplicate=repeated)
     await month.run("changes")
     changes = (await month.run("count_changes")).one()
+    crash_points.reach(Point.MONTH_COMPARED)
     await month.touch(changes.days)
     changed = changes.rows_inserted + changes.rows_updated + changes.rows_deleted
     if not (changed > REPLACE_SHARE * rows and await _replace(month, tally)):
@@ -170,6 +174,7 @@ async def _change(month: Month, changed: int) -> None:
     """Applies the changes in place."""
     if changed:
         await month.apply_changes()
+    crash_points.reach(Point.MONTH_CHANGED)
     await month.run("drop_staged")
 
 
@@ -185,7 +190,9 @@ async def _replace(month: Month, tally: Tally) -> bool:
             if await _is_watched(month):
                 await attempt.rollback()
                 return False
+            crash_points.reach(Point.MONTH_WITHDRAWN)
             await month.run("promote")
+            crash_points.reach(Point.MONTH_REPLACED)
             await month.set(lock_timeout=usual.scalar_one())
     except DBAPIError as error:
         if isinstance(driver_error(error), GIVES_WAY):

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import crash_points
+from app.crash_points import Point
 from app.store.copy_format import HEADER, TRAILER, Encoded
 from app.store.engine import driver_connection
 
@@ -41,6 +43,7 @@ async def copy_rows(
             if driver.is_closed():
                 return
             yield rows
+            crash_points.reach(Point.ROWS_SENT)
         yield TRAILER
 
     driver.add_termination_listener(wake_writer)

@@ -11,6 +11,8 @@ from typing import Protocol
 import polars as pl
 from sqlalchemy import text
 
+from app import crash_points
+from app.crash_points import Point
 from app.domain import Contract, LoadCounts, Merge, Tally
 from app.store import appends, comparison, months, staging
 from app.store.comparison import Rows
@@ -135,6 +137,7 @@ class StagedInPlace:
         await clear(month, tally)
         if month.pipeline.follow:
             await month.pipeline.follow(driver, month.scripts, appended)
+            crash_points.reach(Point.FOLLOWED)
         return appended.counts
 
 
