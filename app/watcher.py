@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from watchfiles import Change, awatch
 
 from app import completeness, files
 from app.completeness import Completeness, State
@@ -24,13 +22,9 @@ from app.files import Identity
 from app.folder import Candidate, ImportsFolder
 from app.settings import Settings
 from app.waits import Waits
+from app.watch import Watch
 
 log = structlog.get_logger()
-
-FIRST_RESTART_SECONDS = 0.1
-# From a rename to its hint: 4 ms for 1.5 % of an idle core; by steps of 5 ms 9 ms for 0.5 %.
-WATCH_STEP_MS = 2
-WATCH_DEBOUNCE_MS = 50
 
 Emit = Callable[[Arrival], Awaitable[None]]
 
@@ -215,85 +209,3 @@ class Watcher:
             self._waits.drop(path)
             self._refused.discard(path)
             self._observer.forget(path)
-
-
-class Watch:
-    """Passes on what watchfiles sees, and starts it again whenever it breaks.
-
-    note: takes the paths that may have changed, or None for "anything may have".
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        folder: ImportsFolder,
-        clock: Callable[[], float],
-        note: Callable[[set[Path] | None], None],
-    ) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._clock = clock
-        self._note = note
-        self._end = asyncio.Event()
-        self._watched: Identity | None = None
-        self._reported = ""
-
-    async def follow(self) -> None:
-        """Watches until cancelled; a watch that breaks at once is tried less and less often."""
-        pause_seconds = FIRST_RESTART_SECONDS
-        while True:
-            began, trouble = self._clock(), None
-            try:
-                await self._follow_once()
-            except Exception as error:  # whatever ends the watch, sweeps go on
-                trouble = error
-            if self._clock() - began > self._settings.sweep_seconds:
-                pause_seconds, self._reported = FIRST_RESTART_SECONDS, ""
-            if trouble:
-                self._report(trouble)
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 2, self._settings.sweep_seconds)
-
-    def restart_if_moved(self) -> None:
-        """Ends a watch that still follows a folder which is no longer under the name."""
-        current = files.identity_at(self._folder.path.resolve())
-        if self._watched and not (current and current.is_same_file(self._watched)):
-            self._end.set()
-
-    async def _follow_once(self) -> None:
-        path = self._folder.path
-        path.mkdir(parents=True, exist_ok=True)
-        self._watched = files.identity_at(path.resolve())
-        self._end = asyncio.Event()
-        # Asked for now, the sweep begins when this task next waits: in awatch, which by then
-        # watches. So no file falls between the sweep and the watch.
-        self._note(None)
-        changes_seen = awatch(
-            path,
-            watch_filter=self._is_hint,
-            debounce=WATCH_DEBOUNCE_MS,
-            step=WATCH_STEP_MS,
-            stop_event=self._end,
-            force_polling=self._settings.force_polling or None,
-            ignore_permission_denied=True,
-        )
-        async with aclosing(changes_seen):
-            async for changes in changes_seen:
-                if (Change.deleted, str(path)) in changes:
-                    return
-                self._note({Path(changed) for _, changed in changes})
-
-    def _is_hint(self, change: Change, path: str) -> bool:
-        if change is Change.deleted:
-            return path == str(self._folder.path)
-        if "/." in path.removeprefix(str(self._folder.path)):  # mostly our own moves
-            return False
-        return self._folder.is_of_interest(Path(path))
-
-    def _report(self, error: Exception) -> None:
-        """Warns once of each kind of trouble, however often the watch is tried again."""
-        causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-        trouble = "; ".join(str(cause) for cause in causes)
-        if trouble != self._reported:
-            self._reported = trouble
-            log.warning("watch broke, sweeps go on until it is back", error=trouble)

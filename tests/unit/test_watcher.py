@@ -20,7 +20,7 @@ import pytest
 import watchfiles
 from structlog.testing import capture_logs
 
-from app import folder, watcher
+from app import folder, watch
 from app.domain import Arrival
 from app.files import Identity
 from app.folder import ImportsFolder, Waiting
@@ -114,7 +114,7 @@ def deaf_watch(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
         yield set()
 
-    monkeypatch.setattr(watcher, "awatch", awatch)
+    monkeypatch.setattr(watch, "awatch", awatch)
 
 
 def drop(path: Path, content: bytes = b"a,b\n1,2\n") -> Path:
@@ -342,7 +342,7 @@ async def test_a_watch_that_cannot_start_is_reported_once_and_tried_until_it_sta
             raise OSError(28, "inotify watch limit reached")
         return real(*paths, **options)
 
-    monkeypatch.setattr(watcher, "awatch", awatch)
+    monkeypatch.setattr(watch, "awatch", awatch)
     drop(imports / "before.csv")
     with capture_logs() as logs:
         async with watching(settings) as seen:
