@@ -32,9 +32,14 @@ UNREACHABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.DatabaseDroppedError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # at times for a session that the server ended while it was idle
 )
+# What the driver and the event loop say when a connection is gone, each in the words of the call
+# that noticed it first.
+LOST = ("connection is closed", "connection was closed", "connection_lost", "Connection lost")
 NOT_MIGRATED = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
@@ -103,6 +108,23 @@ def describe(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def describe_unreachable(error: BaseException) -> str:
+    """Says in one line why the database cannot be reached, always the same of the same trouble."""
+    said = describe(error)
+    if any(words in said for words in LOST):
+        return "the connection was lost"
+    match error:
+        case ConnectionResetError() | BrokenPipeError():
+            return "the connection was lost"
+        case TimeoutError():
+            return "it does not answer in time"
+        case FileNotFoundError():
+            return "no server has made its socket there"
+        case OSError(errno=int(), strerror=str(words)):
+            return words
+    return said
+
+
 def raised_below(error: BaseException, *packages: str) -> str | None:
     """Gives the innermost of the packages that the error came through, None where it is none."""
     modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
@@ -146,7 +168,8 @@ def translated(error: BaseException) -> SluiceError | None:
         if isinstance(error, kinds):
             return ours(words.format(describe(error)))
     if is_unreachable(error):
-        return DatabaseUnreachableError(f"The database cannot be reached: {describe(error)}")
+        reason = describe_unreachable(error)
+        return DatabaseUnreachableError(f"The database cannot be reached: {reason}")
     if isinstance(error, OSError) and error.errno is not None:
         path = f"{error.filename}: " if error.filename else ""
         return RetryableError(
