@@ -219,4 +219,7 @@ class _Gathering:
 def version_of(message: KafkaMessage) -> bytes | None:
     """Gives the schema's version as the message's header says."""
     headers = cast("Iterable[tuple[str, bytes | None]]", message.headers() or ())
-    return next((value for name, value in headers if name == VERSION_HEADER), None)
+    for name, value in headers:
+        if name == VERSION_HEADER:
+            return value
+    return None

@@ -51,6 +51,38 @@ def test_order_of_fields_and_the_way_of_writing_do_not_matter(
     assert read(json.dumps(row, ensure_ascii=escaped, indent=2)) == [f"{key} ü" for key in KEYS]
 
 
+odd_texts = st.text(
+    st.sampled_from(['"', "\\", ",", ":", " ", "\n", "\t", "\x00", "\x7f", "ü", "x", "{"])
+)
+
+
+@given(
+    st.tuples(*[odd_texts for _ in KEYS]),
+    st.booleans(),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :")]),
+    st.tuples(st.integers(0, 400), odd_texts),
+)
+def test_messages_are_read_at_once_as_they_are_one_by_one(
+    row: tuple[str, ...], escaped: bool, separators: tuple[str, str], broken: tuple[int, str]
+) -> None:
+    whole = json.dumps(
+        dict(zip(KEYS, row, strict=True)), ensure_ascii=escaped, separators=separators
+    )
+    position, odd = broken
+    texts = [whole, whole[:position] + odd + whole[position:]]
+
+    batch = as_batch([message(text.encode()) for text in texts])
+
+    rows, reasons = [], []
+    for number, text in enumerate(texts, 1):
+        try:
+            rows.append((number, number, *read(text)))
+        except LineError as error:
+            reasons.append((number, str(error)))
+    assert batch.frame.rows() == rows
+    assert [(each.line_number, each.reason) for each in batch.rejects] == reasons
+
+
 def test_null_and_nothing_are_the_same_and_a_number_is_its_text() -> None:
     row = dict.fromkeys(KEYS, "x") | {"State": None, "Zip Code": "", "Policy Code": 0}
     text = json.dumps(row).replace('"Policy Code": 0', '"Policy Code": 0.50')
