@@ -16,6 +16,7 @@ from benchmarks import (
     months,
     pulls,
     refreshes,
+    streams,
     upserts,
 )
 from benchmarks.results import Benchmark, Timer, write_results
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "11": memory.measure,
     "12": pulls.measure,
     "13 14": features.measure,
+    "15": streams.measure,
     "growth": growth.measure,
 }
 
