@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.readers.jsonl import LineError
@@ -62,6 +62,8 @@ odd_texts = st.text(
     st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :")]),
     st.tuples(st.integers(0, 400), odd_texts),
 )
+@example(("x",) * len(KEYS), False, (",", ":"), (len('{"Amount Requested":"x'), "\n"))
+@example(("x",) * len(KEYS), False, (",", ":"), (len('{"Amount Requested":"x'), "\x00"))
 def test_messages_are_read_at_once_as_they_are_one_by_one(
     row: tuple[str, ...], escaped: bool, separators: tuple[str, str], broken: tuple[int, str]
 ) -> None:
