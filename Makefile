@@ -34,6 +34,11 @@ test: setup
 test-kafka: setup
 	tests/kafka/run.sh $(ARGS)
 
+# Everything at once for MINUTES, restarts included, and an oracle at the end; SEED= repeats a run.
+.PHONY: soak
+soak: setup
+	MINUTES="$(MINUTES)" SEED="$(SEED)" KEEP="$(KEEP)" $(BIN)/python -m tests.soak
+
 # What the benchmarks measure beside, in an environment of its own: its packages cannot disturb ours.
 benchmarks/.venv/.synced: benchmarks/Pipfile.lock | $(PIPENV)
 	PIPENV_PIPFILE=benchmarks/Pipfile $(PIPENV) --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" sync
