@@ -65,6 +65,8 @@ def examine(
     if completeness.has_writer(opened.fileno()):
         raise FileChangedError(f"{arrival.name} is open for writing again")
     identity = files.identity_of(opened.fileno())
+    # What was handed over may have been overwritten before it was opened.
+    arrival = replace(arrival, file_bytes=identity.file_bytes)
     with disk_errors():
         known = copies.sha256_of(opened.fileno(), identity, stopped)
         sha256 = known or hash_content(cast("io.BufferedReader", opened), stopped)

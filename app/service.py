@@ -143,7 +143,7 @@ class Service:
             self._singly.update(arrivals[1:])
             return False
         self._lanes.skip(lane, len(sound) - 1)
-        await self._ahead.let_go(each.arrival for each in sound)
+        await self._ahead.let_go(arrivals[: len(sound)])
         return True
 
     async def _load(self, arrival: Arrival) -> float | None:
