@@ -48,10 +48,11 @@ def folder_errors(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-async def close_books(tools: Tools) -> None:
+async def close_books(tools: Tools) -> list[str]:
     """Ends loads that nobody runs and whose file is gone, and finds files that were moved.
 
-    Safe beside other services: a load that really runs holds its lane's lock.
+    Gives the names of their files. Safe beside other services: a load that really runs holds its
+    lane's lock.
     """
     with folder_errors(tools.settings):
         waiting = await threads.run(waiting_files, tools.settings)
@@ -60,19 +61,22 @@ async def close_books(tools: Tools) -> None:
         async with direct.connect(tools.engine) as connection:
             async with direct.transaction(connection):
                 unsettled = await ledger.find_unsettled(connection)
-            for load in unsettled:
-                if load.file_name not in present:
-                    await settle_without_file(connection, load, tools.settings)
+            return [
+                load.file_name
+                for load in unsettled
+                if load.file_name not in present
+                and await settle_without_file(connection, load, tools.settings)
+            ]
 
 
 async def settle_without_file(
     connection: AsyncConnection, unsettled: Unsettled, settings: Settings
-) -> None:
-    """Closes the books on a load whose file is not in imports/ any more."""
+) -> bool:
+    """Closes the books on a load whose file is not in imports/ any more, unless it really runs."""
     lane = unsettled.content.lane(unsettled.file_name)
     async with direct.transaction(connection):
         if not await lane_locks.take_for_transaction(connection, lane):
-            return
+            return False
         # Another service may have ended it since it was found.
         for load in await ledger.find_unsettled(connection, unsettled.load_id):
             kept = None
@@ -84,8 +88,12 @@ async def settle_without_file(
                 log.warning("load broken off", load_id=load.load_id, file=load.file_name)
             else:
                 kept = await threads.run(find_kept, load, settings)
+                log.info(
+                    "load had finished", load_id=load.load_id, file=load.file_name, filed_path=kept
+                )
             await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
             crash_points.reach(Point.BOOKS_CLOSED)
+    return True
 
 
 def find_kept(load: Unsettled, settings: Settings) -> Path | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,10 +19,13 @@ from app.examine import Examined
 from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
+from app.patience import Step, Trouble, repeat, until_it_works, until_reachable
 from app.refresh import refresh
 from app.store.engine import driver_connection, driver_errors
 from app.together import load_together, sound_files
 from app.watcher import Watcher
+
+__all__ = ["Service", "Step", "Trouble", "derive", "keep_derived", "outlived", "repeat"]
 
 log = structlog.get_logger()
 
@@ -33,8 +35,6 @@ QUEUED_ARRIVALS = 100_000
 MOST_TOGETHER = 32
 # Together with the end of a batch and the rollback this stays below the promised 10 seconds.
 GRACE_SECONDS = 6.0
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
 CHANGED_WAIT_SECONDS = 0.2
 
 
@@ -138,6 +138,8 @@ class Service:
             if len(sound) < 2:
                 return False
             await load_together(sound, self._tools)
+        except DatabaseUnreachableError:  # the first one's own load waits for it, and says so
+            return False
         except Exception as trouble:
             log.info("files are loaded one by one", reason=str(trouble))
             self._singly.update(arrivals[1:])
@@ -174,9 +176,7 @@ class Service:
         except FileError:
             raise
         except FileChangedError as changed:
-            log.info("file changed while it was looked at", reason=str(changed))
-            self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
-            await until_it_works(lambda: recovery.close_books(self._tools), self._stop)
+            await self._look_again(arrival, changed, trouble)
         except SluiceError as error:
             seconds = trouble.note(error)
             if not isinstance(error.__cause__, OSError):
@@ -186,6 +186,23 @@ class Service:
             return None
         self._troubles.pop(arrival.path, None)
         return None
+
+    async def _look_again(
+        self, arrival: Arrival, changed: FileChangedError, trouble: Trouble
+    ) -> None:
+        """Has a file looked at anew that is not the one that was handed over, or is gone.
+
+        Gone, too, is one that was loaded and moved, where the connection was lost after that.
+        """
+        self._watcher.forget(arrival.path, after_seconds=CHANGED_WAIT_SECONDS)
+        settled: list[str] = []
+
+        async def close_books() -> None:
+            settled.extend(await recovery.close_books(self._tools))
+
+        await until_it_works(close_books, self._stop, trouble)
+        if arrival.name not in settled:
+            log.info("file changed while it was looked at", reason=str(changed))
 
     def _forget_old_troubles(self) -> None:
         """Drops what was kept of files that were put off and taken away since."""
@@ -208,65 +225,6 @@ class Service:
             raise FileChangedError(f"{arrival.name} was written to, replaced or removed")
         examined = examined or await loader.look_at(arrival, self._tools)
         await loader.load_examined(examined, self._tools)
-
-
-@dataclass(slots=True)
-class Trouble:
-    """What a step waits for, and how long until it is tried again: ever longer."""
-
-    reason: str = ""
-    seconds: float = FIRST_WAIT_SECONDS
-
-    def note(self, error: SluiceError) -> float:
-        """Says once what is waited for; gives the seconds to wait."""
-        if str(error) != self.reason:
-            self.reason = str(error)
-            log.warning("waiting", reason=self.reason)
-        seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
-        return seconds
-
-    def end(self) -> None:
-        """Says that it is over, if there was any."""
-        if self.reason:
-            log.info("works again")
-
-
-Step = Callable[[], Awaitable[object]]
-
-
-async def until_it_works(step: Step, stop: asyncio.Event) -> None:
-    """Repeats a step, ever more slowly, while the database or the disk keeps it from working.
-
-    Says once what it waits for, and once when it is over. Returns without success when `stop`
-    is set. Raises FileError and FileChangedError, which waiting does not mend.
-    """
-    await repeat(step, stop, Trouble(), SluiceError)
-
-
-async def until_reachable(step: Step, stop: asyncio.Event, trouble: Trouble) -> None:
-    """The same, but only while the database cannot be reached; raises all other trouble.
-
-    trouble: what the step waited for before this call.
-    """
-    await repeat(step, stop, trouble, DatabaseUnreachableError)
-
-
-async def repeat(
-    step: Step, stop: asyncio.Event, trouble: Trouble, passing: type[SluiceError]
-) -> None:
-    """Repeats a step while it raises that kind of error, ever more slowly."""
-    while not stop.is_set():
-        try:
-            await step()
-        except (FileError, FileChangedError):
-            raise
-        except passing as error:
-            seconds = trouble.note(error)
-        else:
-            trouble.end()
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
 
 
 async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:

@@ -62,17 +62,16 @@ class Trap:
 
 
 class Proxy:
-    """Relays connections to one server; `set` lays a trap for the next bytes that go by."""
+    """Relays connections to one server; `set` lays traps for what goes by, each for one cut."""
 
     def __init__(self, server: URL) -> None:
         self._server = server
-        self._trap: Trap | None = None
+        self._traps: list[Trap] = []
         self._relays: set[asyncio.Task[None]] = set()
         self.counted = dict.fromkeys(Way, 0)
 
-    def set(self, trap: Trap) -> Trap:
-        self._trap = trap
-        return trap
+    def set(self, *traps: Trap) -> None:
+        self._traps += traps
 
     async def listen(self) -> None:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1")
@@ -99,21 +98,18 @@ class Proxy:
         assert self._server.host
         return await asyncio.open_connection(self._server.host, port)
 
-    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        relay = asyncio.current_task()
-        assert relay
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        relay = asyncio.create_task(self._relay(reader, writer))
         self._relays.add(relay)
-        try:
-            await self._relay(reader, writer)
-        except OSError:
-            pass  # no server to dial
-        finally:
-            self._relays.discard(relay)
-            writer.close()
+        relay.add_done_callback(self._relays.discard)
 
     async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Relays both ways until one of them ends; then both sides are hung up."""
-        from_server, to_server = await self._dial()
+        try:
+            from_server, to_server = await self._dial()
+        except OSError:  # nobody to relay to
+            writer.close()
+            return
         ways = [
             asyncio.create_task(self._pump(Way.REQUEST, reader, to_server)),
             asyncio.create_task(self._pump(Way.ANSWER, from_server, writer)),
@@ -129,21 +125,23 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            writer.close()
             to_server.close()
 
     async def _pump(self, way: Way, reader: StreamReader, writer: StreamWriter) -> Trap | None:
         """Relays one way until the reader's end, or to a trap, which it gives."""
         with suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                trap = self._trap if self._trap and self._trap.way is way else None
+                trap = next((each for each in self._traps if each.way is way), None)
                 passed = trap.passed(chunk) if trap else None
-                if passed is not None:
-                    self._trap = None
-                writer.write(chunk if passed is None else passed)
-                await writer.drain()
-                if passed is not None:
+                if trap and passed is not None:
+                    self._traps.remove(trap)
+                    writer.write(passed)
+                    await writer.drain()
                     return trap
                 self.counted[way] += len(chunk)
+                writer.write(chunk)
+                await writer.drain()
         return None
 
 

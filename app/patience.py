@@ -1,0 +1,77 @@
+"""Tries steps again for as long as the database or a disk keeps them from working.
+
+Says once what is waited for, and once that it works again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
+
+log = structlog.get_logger()
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+
+Step = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What a step waits for, and how long until it is tried again: ever longer."""
+
+    reason: str = ""
+    seconds: float = FIRST_WAIT_SECONDS
+
+    def note(self, error: SluiceError) -> float:
+        """Says once what is waited for; gives the seconds to wait."""
+        if str(error) != self.reason:
+            self.reason = str(error)
+            log.warning("waiting", reason=self.reason)
+        seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
+        return seconds
+
+    def end(self) -> None:
+        """Says that it is over, if there was any."""
+        if self.reason:
+            log.info("works again")
+
+
+async def until_it_works(step: Step, stop: asyncio.Event, trouble: Trouble | None = None) -> None:
+    """Repeats a step, ever more slowly, while the database or the disk keeps it from working.
+
+    Says once what it waits for, and once when it is over. Returns without success when `stop`
+    is set. Raises FileError and FileChangedError, which waiting does not mend.
+
+    trouble: what the step waited for before this call.
+    """
+    await repeat(step, stop, trouble or Trouble(), SluiceError)
+
+
+async def until_reachable(step: Step, stop: asyncio.Event, trouble: Trouble) -> None:
+    """The same, but only while the database cannot be reached; raises all other trouble."""
+    await repeat(step, stop, trouble, DatabaseUnreachableError)
+
+
+async def repeat(
+    step: Step, stop: asyncio.Event, trouble: Trouble, passing: type[SluiceError]
+) -> None:
+    """Repeats a step while it raises that kind of error, ever more slowly."""
+    while not stop.is_set():
+        try:
+            await step()
+        except (FileError, FileChangedError):
+            raise
+        except passing as error:
+            seconds = trouble.note(error)
+        else:
+            trouble.end()
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
