@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
@@ -35,7 +35,7 @@ class Address:
     """
 
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     host: str | None
     port: int | None
     database: str | None
@@ -51,6 +51,8 @@ class Address:
             raise ValueError(
                 "expected an address like postgresql://user:password@host:5432/database"
             )
+        if "@" in (found["host"] or ""):
+            raise ValueError("an @ in the address's password has to be written as %40")
         options: dict[str, tuple[str, ...]] = {}
         for name, value in parse_qsl(found["options"] or ""):
             options[name] = (*options.get(name, ()), value)

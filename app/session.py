@@ -62,7 +62,7 @@ def run_in_session(
     with open_database(settings) as database:
         if migrated and settings.init_db:
             with driver_errors():
-                migrate.upgrade(settings, database.url)
+                migrate.upgrade(settings, database.owner_url)
         with bare_errors():
             return asyncio.run(with_session())
 

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.address import Address
 from app.errors import ConfigError
+from app.secret_files import read_secret_files
 
 SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -29,15 +36,36 @@ class Settings(BaseSettings):
         case_sensitive=False,
         extra="ignore",
         env_ignore_empty=True,
+        hide_input_in_errors=True,
         validate_by_name=True,
         validate_by_alias=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then `.env`, then files that either of them names for secrets."""
+        given: dict[str, str | None] = {}
+        for source in (dotenv_settings, env_settings):
+            if isinstance(source, EnvSettingsSource):
+                given |= source.env_vars
+        secrets = InitSettingsSource(settings_cls, dict(read_secret_files(given)))
+        return init_settings, env_settings, dotenv_settings, secrets
 
     database_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("DATABASE_URL", "DB_STRING_ASYNC", "DB_STRING"),
         repr=False,
     )
+    owner_database_url: str | None = Field(default=None, repr=False)
+    sluice_app_password: str | None = Field(default=None, repr=False)
+    sluice_reader_password: str | None = Field(default=None, repr=False)
     embedded_dir: Path = Path(".data/postgres")
     source_database_url: str | None = Field(default=None, repr=False)
     source_timeout_seconds: float = Field(default=600.0, gt=0, le=1_000_000)
@@ -73,7 +101,7 @@ class Settings(BaseSettings):
     echo_sql: bool = False
     log_json: bool = False
 
-    @field_validator("database_url", "source_database_url")
+    @field_validator("database_url", "owner_database_url", "source_database_url")
     @classmethod
     def require_address(cls, given: str | None) -> str | None:
         """Refuses here what the driver would refuse later, in words of its own."""
@@ -94,9 +122,19 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def refuse_dev_on_a_remote_database(self) -> Self:
         """`DEV` drops every table, so it may only ever meet a local database."""
-        if self.dev and self.database_url and not is_local(self.database_url):
+        addresses = filter(None, (self.database_url, self.owner_database_url))
+        if self.dev and not all(map(is_local, addresses)):
             raise ValueError(
                 "DEV=true drops all tables at start and is refused for a database on another host"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def require_a_database_beside_its_owner(self) -> Self:
+        """The embedded server has one login only."""
+        if self.owner_database_url and not self.database_url:
+            raise ValueError(
+                "OWNER_DATABASE_URL is set, and DATABASE_URL, as whom the service works, is not"
             )
         return self
 

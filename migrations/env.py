@@ -17,10 +17,10 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.errors import SluiceError
+from app.errors import ConfigError, SluiceError
 from app.features import registry
 from app.settings import Settings, load_settings
-from app.store import views
+from app.store import roles, views
 from app.store.database import open_database
 from app.store.engine import driver_errors, engine_url
 from app.store.scripts import Scripts, schema_names
@@ -30,6 +30,25 @@ from models.base import OPS
 # One migration at a time, over all hosts: the key is Sluice's own, any fixed number would do.
 MIGRATION_LOCK = 7_583_923_001
 LOCK_TIMEOUT = "10s"
+OWNER = f"""
+SELECT
+    pg_get_userbyid(relowner) AS owner,
+    current_user AS login,
+    pg_has_role(relowner, 'USAGE') AS may_migrate
+FROM pg_class
+WHERE oid = to_regclass('{OPS}.alembic_version')
+"""
+
+
+def require_owner(connection: Connection) -> None:
+    """Raises ConfigError when this login may not change the tables that are there."""
+    found = connection.execute(text(OWNER)).one_or_none()
+    if found and not found.may_migrate:
+        raise ConfigError(
+            f"Migrations need the rights of {found.owner}, who owns the tables, and this address is"
+            f" {found.login}'s. Set OWNER_DATABASE_URL to one of {found.owner}'s, or INIT_DB=false"
+            " where migrations are run elsewhere."
+        )
 
 
 def make_schemas(connection: Connection, schemas: Mapping[str, str]) -> None:
@@ -77,10 +96,11 @@ def configure(connection: Connection, metadata: MetaData, schemas: Mapping[str, 
 
 
 def migrate(connection: Connection, settings: Settings) -> None:
-    """Runs the asked-for migrations, then brings views and features up to date when at the head."""
+    """Runs the asked-for migrations, then brings what is not a table up to date at the head."""
     schemas = schema_names(settings)
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+    require_owner(connection)
     make_schemas(connection, schemas)
     metadata = metadata_for(schemas)
     if context.config.attributes.get("anew"):
@@ -93,11 +113,12 @@ def migrate(connection: Connection, settings: Settings) -> None:
         scripts = Scripts(schemas)
         views.bring_up_to_date(connection, scripts)
         registry.bring_up_to_date(connection, scripts)
+        roles.bring_up_to_date(connection, scripts, settings)
 
 
 async def run_online(settings: Settings, database_url: str) -> None:
     """Connects once and migrates in one transaction."""
-    engine = create_async_engine(engine_url(database_url), poolclass=NullPool)
+    engine = create_async_engine(engine_url(database_url), hide_parameters=True, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.run_sync(migrate, settings)
     await engine.dispose()
@@ -113,7 +134,7 @@ def main() -> None:
         asyncio.run(run_online(settings, database_url))
         return
     with open_database(settings) as database, driver_errors():
-        asyncio.run(run_online(settings, database.url))
+        asyncio.run(run_online(settings, database.owner_url))
 
 
 try:

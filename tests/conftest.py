@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.secret_files import SECRETS
 from app.settings import Settings
 from app.store import embedded, migrate
 from app.store.engine import connected_engine
@@ -30,7 +31,8 @@ TEMPLATE = "sluice_template"
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """Keeps the developer's own settings and `.env` out of every test."""
-    names = {"DATABASE_URL", "DB_STRING", "DB_STRING_ASYNC", "ARCHIVE_DIR", "LOG_JSON", "DEV"}
+    secrets = {name for names in SECRETS for name in names}
+    names = {"ARCHIVE_DIR", "LOG_JSON", "DEV", *secrets, *(f"{name}_FILE" for name in secrets)}
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     Settings.model_config["env_file"] = None
     yield

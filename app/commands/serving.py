@@ -101,4 +101,4 @@ async def read_overview(session: Session) -> Overview:
 def migrate(settings: Settings) -> str:
     """Brings the schema to the newest revision and gives that revision."""
     with open_database(settings) as database, driver_errors():
-        return migrations.upgrade(settings, database.url)
+        return migrations.upgrade(settings, database.owner_url)

@@ -16,11 +16,13 @@ from app.store import embedded
 class Database:
     """A database that can be reached.
 
-    psql_command: a line to paste into a shell; it holds no password.
+    psql_command: a line to paste into a shell; it holds no password. owner_url: the address with
+    the login of the owner of the tables, as whom migrations run.
     """
 
     url: str
     psql_command: str
+    owner_url: str
 
 
 @contextmanager
@@ -33,7 +35,10 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if settings.database_url:
         address = Address.parse(settings.database_url)
         shown = address.without_password().with_ssl_as("sslmode")
-        yield Database(str(address.with_ssl_as("ssl")), shlex.join(["psql", str(shown)]))
+        url, psql_command = str(address.with_ssl_as("ssl")), shlex.join(["psql", str(shown)])
+        owner = settings.owner_database_url
+        owner_url = str(Address.parse(owner).with_ssl_as("ssl")) if owner else url
+        yield Database(url, psql_command, owner_url)
         return
     with embedded.start(settings.embedded_dir) as server:
-        yield Database(server.url, server.psql_command)
+        yield Database(server.url, server.psql_command, server.url)

@@ -43,6 +43,7 @@ LOST = ("connection is closed", "connection was closed", "connection_lost", "Con
 NOT_MIGRATED = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
 )
 # A server that answers, and says that this address can never work.

@@ -1,3 +1,3 @@
 -- Removes the staged table when its rows were brought in another way.
--- Names: staged. Run by: the load, inside its transaction.
-DROP TABLE {staging}.{staged}
+-- Literals: load_id. Run by: the load, inside its transaction.
+CALL ops.drop_staged_entity({load_id})

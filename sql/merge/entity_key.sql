@@ -1,5 +1,4 @@
 -- Gives the staged table the key of a partition: what takes time, before any lock of the
 -- warehouse table.
--- Names: staged, key. Run by: the load, before entity_promote.sql.
-ALTER TABLE {staging}.{staged}
-    ADD CONSTRAINT {key} PRIMARY KEY (created_at, entity_id)
+-- Literals: load_id, first. Run by: the load, before entity_promote.sql.
+CALL ops.key_entity({load_id}, {first})

@@ -55,7 +55,7 @@ def folder(settings: Settings, engine: AsyncEngine, sql: asyncpg.Connection) -> 
 def session(settings: Settings, engine: AsyncEngine) -> Session:
     assert settings.database_url
     tools = Tools(engine, Scripts(schema_names(settings)), settings, all_pipelines())
-    return Session(Database(settings.database_url, "psql"), tools)
+    return Session(Database(settings.database_url, "psql", settings.database_url), tools)
 
 
 async def load(folder: Folder, name: str, rows: Sequence[Application]) -> None:

@@ -137,18 +137,17 @@ async def until_someone_waits_for_a_lock(folder: Folder) -> None:
 async def test_sessions_that_may_not_be_looked_into_count_as_readers_who_stay(
     folder: Folder, reader: asyncpg.Connection
 ) -> None:
-    role = f"loader_{uuid.uuid4().hex[:12]}"
+    role = f"owner_{uuid.uuid4().hex[:12]}"
     question = str(Scripts(schema_names(folder.settings)).statement("merge/old_snapshots"))
-    assert await folder.sql.fetchval(question) is False
+    assert await reader.fetchval(question) is False
     await folder.sql.execute(f"CREATE ROLE {role}")
     try:
-        await reader.execute(f"SET ROLE {role}")
+        await folder.sql.execute(f"ALTER FUNCTION ops.has_old_snapshots() OWNER TO {role}")
         assert await reader.fetchval(question) is True
         await folder.sql.execute(f"GRANT pg_read_all_stats TO {role}")
         assert await reader.fetchval(question) is False
     finally:
-        await reader.execute("RESET ROLE")
-        await folder.sql.execute(f"DROP ROLE {role}")
+        await folder.sql.execute(f"REASSIGN OWNED BY {role} TO current_user; DROP ROLE {role}")
 
 
 async def test_a_fresh_month_does_not_wait_for_readers(

@@ -37,4 +37,4 @@ def test_psql_and_the_driver_each_get_their_own_words_and_psql_no_password(
     given: str, url: str, psql_command: str
 ) -> None:
     with open_database(Settings(database_url=given)) as database:
-        assert database == Database(url, psql_command)
+        assert database == Database(url, psql_command, url)

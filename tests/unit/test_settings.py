@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigError
+from app.secret_files import SECRETS
 from app.settings import Settings, is_local, load_settings
 
 PROJECT = Path(__file__).parents[2]
 ELSEWHERE = {"KAFKA_BOOTSTRAP_SERVERS"}
 CONTAINERS_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "PULL_SCHEDULE"}
+FILES = {f"{name}_FILE" for names in SECRETS for name in names}
 URL = "postgresql://reader:hush@db.example:5432/lake"
 
 
@@ -21,6 +23,7 @@ URL = "postgresql://reader:hush@db.example:5432/lake"
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to read `.env` from, and an environment without our names."""
     ours = {name.upper() for name in Settings.model_fields} | {"DB_STRING", "DB_STRING_ASYNC"}
+    ours |= FILES
     for name in list(os.environ):
         if name.upper() in ours:
             monkeypatch.delenv(name)
@@ -36,6 +39,9 @@ def test_defaults_are_those_the_design_lists() -> None:
 
     assert found == {
         "database_url": None,
+        "owner_database_url": None,
+        "sluice_app_password": None,
+        "sluice_reader_password": None,
         "embedded_dir": Path(".data/postgres"),
         "source_database_url": None,
         "source_timeout_seconds": 600.0,
@@ -334,7 +340,7 @@ def test_the_example_file_lists_every_setting_with_its_default(
     listed = [name for _, name, _ in lines]
     fields = {name.upper() for name in Settings.model_fields}
 
-    assert sorted(listed) == sorted(fields | ELSEWHERE | CONTAINERS_ONLY)
+    assert sorted(listed) == sorted(fields | FILES | ELSEWHERE | CONTAINERS_ONLY)
 
     # Uncommented as they stand, the lines change nothing but where the database and archive are.
     uncommented = [f"{name}={value}" for _, name, value in lines if name != "DATABASE_URL"]
