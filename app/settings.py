@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    ByteSize,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -94,6 +101,13 @@ class Settings(BaseSettings):
 
     max_rejected_ratio: float = Field(default=0.1, ge=0, le=1)
     max_rejected_rows: int | None = Field(default=None, ge=0)
+
+    max_uncompressed_bytes: ByteSize = Field(default=ByteSize(16 << 30), gt=0)
+    max_compression_ratio: float = Field(default=200.0, ge=1)
+    max_line_bytes: ByteSize = Field(default=ByteSize(1 << 20), ge=4 << 10, le=256 << 20)
+    max_columns: int = Field(default=2000, ge=1)
+    # The decoder needs some of it before it has seen any row.
+    max_parquet_memory_bytes: ByteSize = Field(default=ByteSize(512 << 20), ge=64 << 20)
 
     init_db: bool = True
     dev: bool = False
