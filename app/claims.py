@@ -62,17 +62,27 @@ def claim_source(loaded: LoadedFile, claim: Path) -> Outcome:
         outcome = compare(loaded, files.identity_at(loaded.source))
         if outcome is not Outcome.MOVED:
             return outcome
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        crash_points.reach(Point.CLAIMING)
-        try:
-            loaded.source.rename(claim)
-        except FileNotFoundError:
+        if not rename_to(claim, loaded.source):
             return Outcome.GONE
         crash_points.reach(Point.TAKEN)
     outcome = compare(loaded, files.identity_at(claim))
     if outcome in (Outcome.REPLACED, Outcome.CHANGED):
         put_back(claim, loaded.source)
     return outcome
+
+
+def rename_to(claim: Path, source: Path) -> bool:
+    """Makes the claim's folder and renames the source into it; False when the source is gone."""
+    while True:
+        claim.parent.mkdir(parents=True, exist_ok=True)
+        crash_points.reach(Point.CLAIMING)
+        try:
+            source.rename(claim)
+        except FileNotFoundError:  # or a service that just started removed the empty folder
+            if files.identity_at(source) is None:
+                return False
+        else:
+            return True
 
 
 def claim_path(loaded: LoadedFile) -> Path:
@@ -129,13 +139,14 @@ def restore_claims(imports_dir: Path) -> list[Path]:
     For the start of the service. A move that another service has under way survives it: that
     one saves the content from its descriptor, and the file is found to be a duplicate.
     """
-    patterns = (f"{CLAIMS}/*/*", f"*/{CLAIMS}/*/*")
+    patterns = (f"{CLAIMS}/*", f"*/{CLAIMS}/*")
     restored = []
-    for claim in sorted(each for pattern in patterns for each in imports_dir.glob(pattern)):
+    for claim in sorted(each for pattern in patterns for each in imports_dir.glob(f"{pattern}/*")):
         home = claim.parents[2] / claim.name
         put_back(claim, home)
-        remove_empty(claim.parent)
         restored.append(home)
+    for folder in (each for pattern in patterns for each in imports_dir.glob(f"{pattern}/")):
+        remove_empty(folder)
     return restored
 
 
