@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from app import completeness, files
 from app.completeness import Completeness, State
 from app.errors import ConfigError
 from app.files import Identity
 from app.settings import Settings
+
+log = structlog.get_logger()
 
 IGNORED_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", "~")
 
@@ -77,6 +81,17 @@ class ImportsFolder:
     @classmethod
     def of(cls, settings: Settings) -> ImportsFolder:
         return cls(settings.imports_dir.absolute(), settings.archive_folder.absolute())
+
+    def make_again(self) -> None:
+        """Makes the folder where somebody deleted it, and says so; raises OSError."""
+        if self.path.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        log.warning(
+            "imports folder was gone, made again",
+            folder=files.printable_name(str(self.path)),
+            what_to_do="drop files into the new one, with what was deleted and not loaded yet",
+        )
 
     def candidates(self) -> list[Candidate]:
         """Everything at the top and one folder below, oldest change first, then by name.

@@ -19,6 +19,13 @@ log = structlog.get_logger()
 
 FIRST_RECHECK_SECONDS = 0.02
 LONGEST_RECHECK_SECONDS = 1.0
+# By then somebody who makes a file and gives it its permissions next has done so.
+UNREADABLE_SECONDS = 1.0
+REMEDIES = {
+    State.NOT_READABLE: "let the service's user read it; it loads then",
+    State.OPEN_FOR_WRITING: "close it in the program that has it open; `lsof` names that",
+    State.SETTLING: "end what changes it again and again",
+}
 
 
 @dataclass(slots=True)
@@ -83,11 +90,13 @@ class Waits:
 
         Whether one that settles is still written to shows only from the first look on.
         """
-        waited_seconds = self._clock() - wait.first_seen
-        if outcome.state is not State.SETTLING:
+        waited_seconds, stale_seconds = self._clock() - wait.first_seen, self._stale_seconds
+        if outcome.state is State.NOT_READABLE:  # does not pass by itself
+            stale_seconds = min(UNREADABLE_SECONDS, stale_seconds)
+        elif outcome.state is not State.SETTLING:
             unchanged_seconds = time.time() - candidate.identity.ctime_ns / 1e9
             waited_seconds = max(waited_seconds, unchanged_seconds)
-        if wait.is_reported or waited_seconds < self._stale_seconds:
+        if wait.is_reported or waited_seconds < stale_seconds:
             return
         wait.is_reported = True
         log.warning(
@@ -96,4 +105,5 @@ class Waits:
             folder=candidate.folder,
             seconds=round(waited_seconds, 1),
             reason=outcome.reason,
+            what_to_do=REMEDIES.get(outcome.state),
         )

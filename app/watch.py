@@ -25,6 +25,11 @@ FIRST_RESTART_SECONDS = 0.1
 # From a rename to its hint: 4 ms for 1.5 % of an idle core; by steps of 5 ms 9 ms for 0.5 %.
 WATCH_STEP_MS = 2
 WATCH_DEBOUNCE_MS = 50
+# What watchfiles says at each limit of the kernel's, and the limit.
+LIMITS = {
+    "watch limit reached": "fs.inotify.max_user_watches",
+    "Too many open files": "fs.inotify.max_user_instances",
+}
 
 
 class Watch:
@@ -72,7 +77,7 @@ class Watch:
 
     async def _follow_once(self) -> None:
         path = self._folder.path
-        path.mkdir(parents=True, exist_ok=True)
+        self._folder.make_again()
         self._watched = files.identity_at(path.resolve())
         self._end = asyncio.Event()
         # Asked for now, the sweep begins when this task next waits: in awatch, which by then
@@ -106,4 +111,19 @@ class Watch:
         trouble = "; ".join(str(cause) for cause in causes)
         if trouble != self._reported:
             self._reported = trouble
-            log.warning("watch broke, sweeps go on until it is back", error=trouble)
+            log.warning(
+                "watch broke, sweeps go on until it is back",
+                error=trouble,
+                what_to_do=remedy_for(trouble, self._settings.sweep_seconds),
+            )
+
+
+def remedy_for(trouble: str, sweep_seconds: float) -> str:
+    """Says what ends trouble with the watch; most of it passes by itself."""
+    for words, limit in LIMITS.items():
+        if words in trouble:
+            return (
+                f"raise the limit with `sysctl {limit}=...`; until then files are found within"
+                f" {sweep_seconds:g} seconds (SWEEP_SECONDS)"
+            )
+    return "nothing, unless this comes again and again"

@@ -44,6 +44,7 @@ class Watcher:
         self._waits = Waits(settings.stale_file_seconds, clock)
         self._refused: set[Path] = set()
         self._hints: set[Path] = set()
+        self._trouble = ""
         self._next_sweep = clock()
         self._wake = asyncio.Event()
         self._watch = Watch(settings, self._folder, clock, self._note)
@@ -134,8 +135,9 @@ class Watcher:
         try:
             looked_at = await asyncio.to_thread(self._list_and_judge, due, hints, is_sweep)
         except OSError as error:
-            log.warning("imports folder cannot be listed", error=str(error))
+            self._report(error)
             return []
+        self._end_trouble()
         known = self._emitted.keys() | self._waits.paths() if is_sweep else due
         self._drop(known - {each.path for each, _ in looked_at})
         return [(each, outcome) for each, outcome in looked_at if outcome]
@@ -148,10 +150,7 @@ class Watcher:
         return [(each, self._judge(each) if self._is_due(each, hints) else None) for each in found]
 
     def _sweep(self) -> list[Candidate]:
-        path = self._folder.path
-        if not path.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-            log.warning("imports folder was gone, made again", folder=str(path))
+        self._folder.make_again()
         self._watch.restart_if_moved()
         return self._folder.candidates()
 
@@ -163,7 +162,11 @@ class Watcher:
     def _judge(self, candidate: Candidate) -> Completeness:
         if candidate.refusal:
             return Completeness(State.NOT_REGULAR, candidate.refusal)
-        return self._observer.look(candidate.path)
+        outcome = self._observer.look(candidate.path)
+        if outcome.identity and not outcome.identity.is_same_file(candidate.identity):
+            # The path may even lead out of the folder by now; whether it does, the next look tells.
+            return Completeness(State.SETTLING, "settling: replaced just now", None, 0.0)
+        return outcome
 
     async def _hand_over(self, candidate: Candidate, identity: Identity, emit: Emit) -> None:
         path = candidate.path
@@ -199,8 +202,28 @@ class Watcher:
         if candidate.path not in self._refused:
             self._refused.add(candidate.path)
             log.warning(
-                "entry is left alone", file=candidate.name, folder=candidate.folder, reason=reason
+                "entry is left alone",
+                file=candidate.name,
+                folder=candidate.folder,
+                reason=reason,
+                what_to_do="drop a file that the service's user may read, at most one folder deep",
             )
+
+    def _report(self, error: OSError) -> None:
+        """Says once what keeps the folder from being listed, however often that is tried."""
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            log.warning(
+                "imports folder cannot be listed",
+                error=self._trouble,
+                what_to_do="make it a folder that the service's user may read, write and enter;"
+                " files wait until then",
+            )
+
+    def _end_trouble(self) -> None:
+        if self._trouble:
+            self._trouble = ""
+            log.info("imports folder can be listed again")
 
     def _drop(self, paths: Iterable[Path]) -> None:
         """Forgets what was known of entries that are gone or handed over."""

@@ -20,11 +20,13 @@ import pytest
 import watchfiles
 from structlog.testing import capture_logs
 
-from app import folder, watch
+from app import files, folder, watch
+from app.completeness import Completeness, State
 from app.domain import Arrival
 from app.files import Identity
 from app.folder import ImportsFolder, Waiting
 from app.settings import Settings
+from app.waits import Waits
 from app.watcher import Watcher
 
 LIMIT_SECONDS = 30
@@ -356,6 +358,10 @@ async def test_a_watch_that_cannot_start_is_reported_once_and_tried_until_it_sta
             "event": "watch broke, sweeps go on until it is back",
             "log_level": "warning",
             "error": "[Errno 28] inotify watch limit reached",
+            "what_to_do": (
+                "raise the limit with `sysctl fs.inotify.max_user_watches=...`; until then files"
+                " are found within 3600 seconds (SWEEP_SECONDS)"
+            ),
         }
     ]
 
@@ -421,10 +427,18 @@ async def test_a_folder_that_cannot_be_listed_does_not_stop_the_watcher(
             await seen.next()
             put_a_file_in_place_of(imports)
             await until(lambda: bool(warnings(logs, "imports folder cannot be listed")))
+            # Time for more sweeps, which must not say it again.
+            swept_until = seen.watcher._next_sweep + 0.2
+            await until(lambda: seen.watcher._next_sweep > swept_until)
             shutil.move(imports, imports.with_name("moved"))
             await until(imports.is_dir)
             drop(imports / "y.csv")
             assert await seen.names(1) == ["y.csv"]
+
+    (warning,) = warnings(logs, "imports folder cannot be listed")
+    assert str(imports) in warning["error"]
+    assert "a folder that the service's user may read" in warning["what_to_do"]
+    assert [each["event"] for each in logs].count("imports folder can be listed again") == 1
 
 
 async def test_a_missing_folder_is_made_at_the_start(imports: Path, settings: Settings) -> None:
@@ -493,7 +507,52 @@ async def test_a_file_waiting_too_long_is_reported_once_with_its_reason(imports:
         "file": "slow.csv",
         "folder": None,
         "reason": "still open for writing",
+        "what_to_do": "close it in the program that has it open; `lsof` names that",
     }
+
+
+async def test_an_unreadable_file_is_reported_after_a_second_and_no_earlier(
+    imports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drop(imports / "x.csv")
+    clock = [1000.0]
+    waits = Waits(NEVER, lambda: clock[0])
+    [candidate] = ImportsFolder.of(Settings(imports_dir=imports)).candidates()
+    unreadable = Completeness(State.NOT_READABLE, "not readable: Permission denied")
+    with capture_logs() as logs:
+        for passed in (0.0, 0.9, 1.0, 2.0):
+            clock[0] = 1000.0 + passed
+            waits.put_off(candidate, unreadable, is_hinted=False)
+            assert len(logs) == (0 if passed < 1 else 1)
+
+    assert logs[0] == {
+        "event": "file waits too long",
+        "log_level": "warning",
+        "file": path.name,
+        "folder": None,
+        "seconds": 1.0,
+        "reason": "not readable: Permission denied",
+        "what_to_do": "let the service's user read it; it loads then",
+    }
+
+
+async def test_a_clock_that_is_set_back_makes_no_file_wait_and_hides_none_that_does(
+    imports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_day_ago = time.time() - 86400
+    monkeypatch.setattr(time, "time", lambda: a_day_ago)
+    settings = Settings(imports_dir=imports, settle_seconds=0.02, stale_file_seconds=0.1)
+    (imports / "future.csv").write_bytes(b"a,b\n")
+    os.utime(imports / "future.csv", (4e9, 4e9))
+    (imports / "empty.csv").touch()
+    with capture_logs() as logs:
+        async with watching(settings) as seen:
+            assert set(await seen.names(2)) == {"future.csv", "empty.csv"}
+            with writer_on(imports / "slow.csv"):
+                await until(lambda: bool(warnings(logs, "file waits too long")))
+
+    (warning,) = warnings(logs, "file waits too long")
+    assert (warning["file"], warning["seconds"] < LIMIT_SECONDS) == ("slow.csv", True)
 
 
 async def test_an_old_file_that_only_has_to_settle_is_not_reported(imports: Path) -> None:
@@ -561,6 +620,56 @@ async def test_a_file_replaced_while_others_are_handed_over_arrives_in_its_new_v
 
     assert [size for _, size in arrivals] == [4, 6]
     assert {name for name, _ in arrivals} == {"a.csv", "b.csv"}
+
+
+async def test_a_folder_that_becomes_a_link_out_between_check_and_open_is_not_followed(
+    imports: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (imports / "loans", tmp_path / "private"):
+        place.mkdir()
+        drop(place / "x.csv")
+    real = files.open_descriptor
+
+    def swap_then_open(path: Path) -> int:
+        monkeypatch.setattr(files, "open_descriptor", real)
+        (imports / "loans").rename(tmp_path / "away")
+        (imports / "loans").symlink_to(tmp_path / "private")
+        return real(path)
+
+    monkeypatch.setattr(files, "open_descriptor", swap_then_open)
+    with capture_logs() as logs:
+        async with watching(settings) as seen:
+            await until(lambda: files.open_descriptor is real)
+            drop(imports / "y.csv")
+            assert await seen.names(1) == ["y.csv"]
+            seen.watcher._note(None)
+            drop(imports / "z.csv")
+            assert await seen.names(1) == ["z.csv"]
+
+    assert [each["file"] for each in warnings(logs, "entry is left alone")] == ["loans"]
+
+
+async def test_a_file_replaced_between_check_and_open_arrives_once_in_its_new_version(
+    imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(imports / "x.csv", b"old\n")
+    real = files.open_descriptor
+
+    def replace_then_open(path: Path) -> int:
+        monkeypatch.setattr(files, "open_descriptor", real)
+        drop(imports / "x.csv", b"newer\n")
+        return real(path)
+
+    monkeypatch.setattr(files, "open_descriptor", replace_then_open)
+    async with watching(settings) as seen:
+        arrival = await seen.next()
+        drop(imports / "end.csv")
+        end = await seen.next()
+
+    assert [(each.name, each.file_bytes) for each in (arrival, end)] == [
+        ("x.csv", 6),
+        ("end.csv", 8),
+    ]
 
 
 async def test_stop_ends_a_watcher_whose_queue_is_full(imports: Path, settings: Settings) -> None:
