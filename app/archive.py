@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import count
@@ -115,9 +116,14 @@ def take(loaded: LoadedFile, claim: Path) -> Outcome:
 
 
 def move_claim(claim: Path, loaded: LoadedFile, target: Path) -> bool:
-    """Renames the claim to the target; False when that takes a copy."""
+    """Renames the claim to the target; False when that takes a copy.
+
+    So does a file with other names: what is written under one of them would change the archive.
+    """
     if holds_content(target, loaded):
         return True
+    if os.fstat(loaded.opened.fileno()).st_nlink > 1:
+        return False
     try:
         claim.rename(target)
         crash_points.reach(Point.MOVED)
@@ -139,7 +145,7 @@ def save_content(loaded: LoadedFile, target: Path) -> bool:
         return True
     source = loaded.opened.fileno()
     temporary = target.with_name(f".{loaded.load_id}.part")
-    with temporary.open("wb") as copy:
+    with gone_on_error(temporary), temporary.open("wb") as copy:
         copied = 0
         while sent := os.sendfile(copy.fileno(), source, copied, CHUNK_BYTES):
             copied += sent
@@ -156,6 +162,17 @@ def save_content(loaded: LoadedFile, target: Path) -> bool:
     crash_points.reach(Point.COPY_NAMED)
     sync_folder(target.parent)
     return True
+
+
+@contextmanager
+def gone_on_error(temporary: Path) -> Iterator[None]:
+    """Leaves nothing of a file that could not be written to its end: its disk may be full."""
+    try:
+        yield
+    except (OSError, RetryableError):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def holds_content(path: Path, loaded: LoadedFile) -> bool:
@@ -225,7 +242,8 @@ def write_note(loaded: LoadedFile, path: Path, note: Note) -> None:
     temporary = path.with_name(f".{loaded.load_id}.note")
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     # A lone surrogate becomes its JSON escape.
-    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with gone_on_error(temporary):
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     crash_points.reach(Point.NOTE_WRITTEN)
     temporary.rename(path)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import archive, claims, crash_points, threads
+from app import archive, claims, crash_points, files, threads
 from app.archive import Note, Stored
 from app.claims import LoadedFile, Outcome
 from app.crash_points import Point
@@ -21,6 +24,16 @@ from app.settings import Settings
 from app.store import ledger
 
 log = structlog.get_logger()
+
+MAKE_ROOM = "make room on that disk"
+GIVE_ACCESS = "give the service's user write access there"
+WHAT_TO_DO = {
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+    errno.EACCES: GIVE_ACCESS,
+    errno.EPERM: GIVE_ACCESS,
+    errno.EROFS: GIVE_ACCESS,
+}
 
 
 async def file_away(
@@ -55,8 +68,8 @@ async def file_all_away(
     settings: Settings,
 ) -> list[Load]:
     """Does the same for files that were all loaded, one after the other."""
-    files = [loaded_file(load, examined) for load, examined in zip(loads, seen, strict=True)]
-    stored = await threads.run(lambda: [move(each, None, settings) for each in files])
+    loaded = [loaded_file(load, examined) for load, examined in zip(loads, seen, strict=True)]
+    stored = await threads.run(lambda: [move(each, None, settings) for each in loaded])
     crash_points.reach(Point.TOGETHER_MOVED)
     filed = [as_filed(load, where) for load, where in zip(loads, stored, strict=True)]
     await ledger.record_all_filed(connection, filed)
@@ -97,7 +110,18 @@ def move(loaded: LoadedFile, note: Note | None, settings: Settings) -> Stored:
             claims.release_claim(loaded)
         if isinstance(error, RetryableError):
             raise
-        raise RetryableError(f"{loaded.name} cannot be moved: {error.strerror}") from error
+        folder = settings.quarantine_folder if note else settings.archive_folder
+        raise RetryableError(cannot_be_moved(loaded, folder, error)) from error
+
+
+def cannot_be_moved(loaded: LoadedFile, folder: Path, error: OSError) -> str:
+    """Says what keeps a file from being moved, where, and what to do about it."""
+    remedy = WHAT_TO_DO.get(error.errno or 0, "mend what is said there")
+    place = files.printable_name(os.fsdecode(error.filename or folder))
+    return (
+        f"{loaded.name} cannot be moved: {error.strerror}: {place}. Its load is over and not done"
+        f" again; {remedy}, and it is moved."
+    )
 
 
 def quarantine_note(load: Load, sha256: str, rejects: Sequence[Reject]) -> Note:

@@ -411,9 +411,64 @@ def test_trouble_of_the_disk_is_raised_and_the_same_call_later_ends_the_move(
     with pytest.raises(OSError, match="No space left on device"):
         archive.archive(loaded, other_disk, AT)
 
+    # What was half copied would keep the disk full.
+    assert tree(other_disk) == {}
     assert archive.archive(loaded, other_disk, AT).outcome is Outcome.MOVED
     assert tree(other_disk) == {"2023/05/09/12_x.csv": CONTENT}
     assert tree(imports) == {}
+
+
+def test_a_note_that_finds_no_room_leaves_nothing_and_the_file_where_it_is(
+    imports: Path, opened: Callable[..., LoadedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_a_part(path: Path, text: str, **_: object) -> int:
+        path.write_bytes(text.encode()[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    loaded = opened(drop(imports / "x.csv"))
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Path, "write_text", write_a_part)
+        with pytest.raises(OSError, match="No space left on device"):
+            archive.quarantine(loaded, imports / ".quarantine", NOTE)
+
+    assert tree(imports) == {"x.csv": CONTENT}
+    stored = archive.quarantine(loaded, imports / ".quarantine", NOTE)
+    assert stored.path == imports / ".quarantine" / "12_x.csv"
+
+
+# Other names of the same file
+
+
+@pytest.mark.parametrize("act", ["archive", "quarantine"])
+def test_what_is_written_under_another_name_of_the_file_does_not_change_the_kept_one(
+    act: str, imports: Path, store: Path, tmp_path: Path, opened: Callable[..., LoadedFile]
+) -> None:
+    source = drop(imports / "x.csv")
+    other = tmp_path / "original.csv"
+    os.link(source, other)
+    loaded = opened(source)
+
+    stored = (
+        archive.archive(loaded, store, AT)
+        if act == "archive"
+        else archive.quarantine(loaded, store, NOTE)
+    )
+
+    assert stored.path
+    assert (other.read_bytes(), tree(imports)) == (CONTENT, {})
+    other.write_bytes(b"next day\n")
+    assert (stored.path.read_bytes(), stored.outcome) == (CONTENT, Outcome.MOVED)
+
+
+def test_deleting_a_file_leaves_its_other_names(
+    imports: Path, tmp_path: Path, opened: Callable[..., LoadedFile]
+) -> None:
+    other = tmp_path / "original.csv"
+    os.link(drop(imports / "x.csv"), other)
+
+    assert archive.delete(opened(imports / "x.csv")) is Outcome.MOVED
+
+    assert (other.read_bytes(), tree(imports)) == (CONTENT, {})
 
 
 # Quarantine

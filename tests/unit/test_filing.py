@@ -44,8 +44,12 @@ def test_a_file_that_could_not_be_moved_is_back_in_its_place_for_the_next_attemp
     with files.open_file(source) as opened:
         identity = files.identity_of(opened.fileno())
         loaded = LoadedFile(source, opened, identity, "loans.csv", 7)
-        with pytest.raises(RetryableError, match=r"loans\.csv cannot be moved: No space left"):
+        with pytest.raises(RetryableError) as trouble:
             filing.move(loaded, None, settings)
+        assert str(trouble.value) == (
+            f"loans.csv cannot be moved: No space left on device: {tmp_path / 'archive'}. Its load"
+            " is over and not done again; make room on that disk, and it is moved."
+        )
 
         assert source.read_bytes() == b"a,b\n"
         assert not list((tmp_path / "imports" / ".moving").iterdir())
