@@ -173,3 +173,42 @@ def test_line_numbers_and_raw_texts_of_plain_rows_are_those_of_the_file() -> Non
     assert [row for batch in batches for row in batch.frame["row_number"]] == [*range(1, 101)]
     assert [text for batch in batches for text in batch.raw_texts(range(len(batch.frame)))] == rows
     assert all(batch.frame.schema["number"] == pl.Int64 for batch in batches)
+
+
+def test_a_few_odd_rows_cost_the_others_of_their_block_nothing() -> None:
+    good = PLAIN_ROW.encode()
+    body = b"\n".join(
+        [
+            ",".join(NAMES).encode(),
+            good,
+            b"2023-01-02,5.0,2023-07-08",  # for the patient way, which can read it
+            good,
+            b"2023-01-02 03:04:05,many,2023-07-08",
+            b"2023-01-02 03:04:05,6",
+            good + "é".encode(),
+            good,
+            b"",
+        ]
+    )
+    [batch] = open_reader(io.BytesIO(body), "x.csv").batches(NAMES, TYPES)
+
+    assert batch.odd is not None
+    assert batch.frame.select("line_number", *NAMES).rows() == [
+        (line, datetime.fromisoformat("2023-05-06 07:08:09"), 10, date(2023, 1, 2))
+        for line in (2, 4, 8)
+    ]
+    assert batch.odd["line_number"].to_list() == [3, 5, 7]
+    assert batch.odd["number"].to_list() == ["5.0", "many", "10"]
+    assert batch.odd.schema["number"] == pl.String
+    checked = contracts.check(batch, ROUTE, Measured)
+    assert checked.frame["line_number"].to_list() == [2, 3, 4, 8]
+    assert [(each.line_number, each.column_name) for each in checked.rejects] == [
+        (5, "number"),
+        (6, None),
+        (7, "day"),
+    ]
+    assert [each.raw for each in checked.rejects] == [
+        "2023-01-02 03:04:05,many,2023-07-08",
+        "2023-01-02 03:04:05,6",
+        PLAIN_ROW + "é",
+    ]
