@@ -15,7 +15,7 @@ from app.domain import Arrival, Merge, Pipeline, Route
 from app.errors import ConfigError, FileChangedError, RetryableError
 from app.files import Identity, disk_errors
 from app.known_copies import KnownCopies
-from app.readers import Reader, open_reader
+from app.readers import Limits, Reader, open_reader
 from app.reading import SmallFile, read_small
 from app.store.ledger import Content
 
@@ -54,6 +54,7 @@ def examine(
     opened: BinaryIO,
     pipelines: Sequence[Pipeline],
     copies: KnownCopies,
+    limits: Limits,
     stopped: threading.Event,
 ) -> Examined:
     """Hashes the file, reads its header, finds its pipeline, and reads on if it is small. Blocks.
@@ -74,7 +75,7 @@ def examine(
     unrouted = Examined(arrival, opened, identity, Content(None, None, sha256))
     try:
         with disk_errors():
-            reader = open_reader(opened, arrival.name)
+            reader = open_reader(opened, arrival.name, limits=limits)
         feed = arrival.folder or arrival.feed
         route = router.route(
             arrival.name, feed, reader.header, arrival.discovered_at, pipelines, arrival.years

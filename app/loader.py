@@ -25,6 +25,7 @@ from app.errors import ConfigError, FileChangedError, FileError, RetryableError,
 from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
 from app.known_copies import KnownCopies
+from app.readers import Limits
 from app.reading import Progress, Reading
 from app.settings import Settings
 from app.store import direct, lane_locks, ledger, warehouse
@@ -86,7 +87,8 @@ def open_and_examine(arrival: Arrival, tools: Tools, stopped: threading.Event) -
     """The same, in a thread. Blocks."""
     opened = files.open_file(arrival.path)
     try:
-        return examine(arrival, opened, tools.pipelines, tools.copies, stopped)
+        limits = Limits.of(tools.settings)
+        return examine(arrival, opened, tools.pipelines, tools.copies, limits, stopped)
     except BaseException:
         opened.close()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# No honest row comes near; what is longer is damage, and memory stays bounded.
+# Unless the settings say otherwise. What is longer is damage, and memory stays bounded.
 MAX_RECORD_BYTES = 1 << 20
 
 
@@ -18,15 +18,20 @@ class Block:
 
 
 class LineBlocks:
-    """Cuts text at line ends. Of a line over MAX_RECORD_BYTES only its start is kept."""
+    """Cuts text at line ends. Of a line over line_bytes only its start is kept."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], line_bytes: int) -> None:
         self._chunks = chunks
+        self._line_bytes = line_bytes
+        self._upcoming: Block | None = None
         self._rest = b""
         self._in_long_line = False
 
     def take(self, carried: bytes = b"") -> Block | None:
         """Gives the next block, beginning with the lines carried over; None at the end."""
+        if self._upcoming is not None:
+            upcoming, self._upcoming = self._upcoming, None
+            return Block(carried + upcoming.body, upcoming.is_last)
         for chunk in self._chunks:
             fresh = self._without_long_line(chunk)
             cut = fresh.rfind(b"\n") + 1
@@ -41,6 +46,11 @@ class LineBlocks:
             return None
         return Block(body if body.endswith(b"\n") else body + b"\n", is_last=True)
 
+    def cut(self, block: Block, size: int) -> Block:
+        """Gives the first lines of a block, of that size in all; the others come next."""
+        self._upcoming = Block(block.body[size:], block.is_last)
+        return Block(block.body[:size], is_last=False)
+
     def _without_long_line(self, chunk: bytes) -> bytes:
         if not self._in_long_line:
             return chunk
@@ -51,10 +61,10 @@ class LineBlocks:
         return chunk[line_end:]
 
     def _hold(self, rest: bytes) -> None:
-        cut = MAX_RECORD_BYTES + 4
+        cut = self._line_bytes + 4
         if len(rest) > cut:
             # A character cut in two would look like damage to the encoding.
-            while cut > MAX_RECORD_BYTES + 1 and rest[cut] & 0xC0 == 0x80:
+            while cut > self._line_bytes + 1 and rest[cut] & 0xC0 == 0x80:
                 cut -= 1
             rest = rest[:cut]
             self._in_long_line = True

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from app.errors import FileError
+from app.readers.limits import Allowance, Limits, stored_bytes
 
 
 class KeptOpen:
@@ -25,18 +26,23 @@ class KeptOpen:
         """Leaves the file open."""
 
 
-def read_chunks(source: BinaryIO, compression: str | None, chunk_bytes: int) -> Iterator[bytes]:
-    """Gives the content in chunks of at most chunk_bytes, none of them empty.
+def read_chunks(
+    source: BinaryIO, compression: str | None, chunk_bytes: int, limits: Limits
+) -> Iterator[bytes]:
+    """Gives the content from the start, in chunks of at most chunk_bytes, none of them empty.
 
     compression: "gzip" (any number of members), "zstd" (any number of frames) or None.
-    Raises FileError where the compressed data is cut off or damaged.
+    Raises FileError where the compressed data is cut off or damaged, and where more comes out
+    of it than the limits allow.
     """
+    allowance = Allowance(stored_bytes(source), limits)
     if compression is None:
         while chunk := source.read(chunk_bytes):
             yield chunk
         return
     stream = pa.CompressedInputStream(pa.PythonFile(KeptOpen(source), mode="r"), compression)
     while chunk := read_decompressed(stream, chunk_bytes):
+        allowance.take(len(chunk))
         yield chunk
 
 

@@ -16,6 +16,8 @@ from app.readers.rows import Rows
 from app.readers.structure import Lines, Offsets
 from app.readers.text import TextFile
 
+# Rejects take much more memory than their text, and so do rows of very short fields.
+MAX_BATCH_LINES = 1 << 15
 NO_TYPES: Mapping[str, pl.DataType] = {}
 
 
@@ -48,7 +50,8 @@ class DelimitedReader:
     ) -> Iterator[Batch]:
         may_be_plain = plain.can_be_plain(self._dialect.shape, names, types)
         wanted = Wanted(names, types if may_be_plain else NO_TYPES)
-        blocks = LineBlocks(self._text.chunks(skip_bytes=self._dialect.text_bytes))
+        chunks = self._text.chunks(skip_bytes=self._dialect.text_bytes)
+        blocks = LineBlocks(chunks, self._dialect.shape.line_bytes)
         encoding = self._dialect.encoding
         place = Place(lines=self._dialect.lines, rows=0)
         carried = b""
@@ -62,6 +65,11 @@ class DelimitedReader:
                 carried = b""
                 continue
             lines = structure.find_lines(body, shape.delimiter)
+            # What was carried over may be one row still, and then has to grow.
+            most_lines = MAX_BATCH_LINES + carried.count(b"\n")
+            if len(lines.ends) > most_lines:
+                block = blocks.cut(block, int(lines.ends[most_lines - 1]) + 1)
+                body, lines = block.body, structure.first_lines(lines, most_lines)
             if encoding is None and not body.isascii():
                 encoding = choose_encoding(body, lines.ends)
             sorted_rows = rows.sort_lines(body, lines, shape, encoding, is_last=block.is_last)

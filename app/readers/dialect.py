@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.errors import FileError
 from app.readers import structure
-from app.readers.blocks import MAX_RECORD_BYTES, LineBlocks
+from app.readers.blocks import LineBlocks
 from app.readers.encoding import UTF8, Encoding, choose_encoding
+from app.readers.limits import shown_bytes
 from app.readers.records import Broken, Record, RecordScanner
 from app.readers.structure import NUL, Shape
 from app.readers.text import TextFile
@@ -37,18 +38,22 @@ class Dialect:
 
 def read_dialect(text: TextFile, *, prefers_tab: bool) -> Dialect:
     """Raises FileError for an empty file and for a header that cannot be read."""
-    blocks = LineBlocks(text.chunks())
+    limits = text.limits
+    blocks = LineBlocks(text.chunks(), limits.line_bytes)
     block = blocks.take()
     while block is not None:
         body = block.body
         start = BLANK_LINES.match(body).end()  # type: ignore[union-attr]  # matches always
         if start < len(body):
             delimiter = choose_delimiter(body, start, prefers_tab=prefers_tab)
-            header = scan_header(body, start, delimiter, is_last=block.is_last)
+            shape = Shape(delimiter, ANY_FIELD_COUNT, limits.line_bytes)
+            header = scan_header(body, start, shape, is_last=block.is_last)
             if header is not None:
-                return make_dialect(body, start, delimiter, header, text.layout.encoding)
-        elif len(body) > MAX_RECORD_BYTES:
-            raise broken_header("nothing but blank lines in the first 1 MiB", None)
+                limits.require_columns(len(header.fields), body.count(b"\n", 0, start) + 1)
+                return make_dialect(body, start, shape, header, text.layout.encoding)
+        elif len(body) > limits.line_bytes:
+            first = shown_bytes(limits.line_bytes)
+            raise broken_header(f"nothing but blank lines in the first {first}", None)
         block = None if block.is_last else blocks.take(body)
     raise FileError(
         found="an empty file",
@@ -67,7 +72,7 @@ def choose_delimiter(body: bytes, start: int, *, prefers_tab: bool) -> int:
     return best if best in unquoted else NUL
 
 
-def scan_header(body: bytes, start: int, delimiter: int, *, is_last: bool) -> Record | None:
+def scan_header(body: bytes, start: int, shape: Shape, *, is_last: bool) -> Record | None:
     """None if the header may go on after the block's end."""
     line_number = body.count(b"\n", 0, start) + 1
     line = body[start : body.index(b"\n", start)]
@@ -80,8 +85,7 @@ def scan_header(body: bytes, start: int, delimiter: int, *, is_last: bool) -> Re
             remedy="name the file .jsonl if every line is one JSON object, or export it as CSV",
             line_number=line_number,
         )
-    scanner = RecordScanner(Shape(delimiter, ANY_FIELD_COUNT))
-    header = scanner.scan(body, start, is_last=is_last)
+    header = RecordScanner(shape).scan(body, start, is_last=is_last)
     if isinstance(header, Broken):
         raise broken_header(f"a header with {header.reason}", line_number)
     return header
@@ -98,7 +102,7 @@ def is_json(line: bytes) -> bool:
 
 
 def make_dialect(
-    body: bytes, start: int, delimiter: int, header: Record, encoding: Encoding | None
+    body: bytes, start: int, shape: Shape, header: Record, encoding: Encoding | None
 ) -> Dialect:
     lines = structure.find_lines(body)
     if encoding is None and not body.isascii():
@@ -115,7 +119,7 @@ def make_dialect(
         raise broken_header("a header with a NUL byte", line_number)
     return Dialect(
         names=names,
-        shape=Shape(delimiter, len(names)),
+        shape=replace(shape, field_count=len(names)),
         encoding=encoding,
         text_bytes=header.end + 1,
         lines=body.count(b"\n", 0, header.end + 1),

@@ -19,6 +19,9 @@ from app.readers.structure import Lines
 from app.readers.text import TextFile
 
 HEADER_LINES = 1_000
+# Objects may be much shorter than the rows they become.
+MAX_BATCH_LINES = 1 << 15
+MAX_BATCH_VALUES = 1 << 20
 WORDS = {True: "true", False: "false", None: None}
 Flat = dict[str, str | None]
 
@@ -50,6 +53,21 @@ class LineBlock:
             except LineError as error:
                 yield position, error
 
+    def pieces(self, line_count: int) -> Iterator[LineBlock]:
+        """Gives the same lines in blocks of at most line_count."""
+        total = len(self.lines.ends)
+        if total <= line_count:
+            yield self
+            return
+        for first in range(0, total, line_count):
+            last = min(first + line_count, total) - 1
+            start, end = int(self.lines.starts[first]), int(self.lines.ends[last]) + 1
+            body = self.body[start:end]
+            damage = {
+                line - first: why for line, why in self.damage.items() if first <= line <= last
+            }
+            yield LineBlock(body, structure.find_lines(body), self.codec, damage)
+
     def show(self, position: int) -> str:
         line = self.body[self.lines.starts[position] : self.lines.ends[position]]
         return raw_text.show_bytes(line, self.codec)
@@ -67,7 +85,9 @@ class JsonLinesReader:
         self, names: Sequence[str], _types: Mapping[str, pl.DataType] | None = None
     ) -> Iterator[Batch]:
         line_count = row_count = 0
-        for block in read_line_blocks(self._text):
+        most_lines = max(1, min(MAX_BATCH_LINES, MAX_BATCH_VALUES // len(self._keys)))
+        blocks = read_line_blocks(self._text)
+        for block in (piece for whole in blocks for piece in whole.pieces(most_lines)):
             batch = self._make_batch(block, line_count, row_count, names)
             line_count += len(block.lines.ends)
             row_count += batch.frame.height + len(batch.rejects)
@@ -107,13 +127,14 @@ def reason_against(found: Flat | LineError, known: frozenset[str]) -> str | None
 
 
 def read_line_blocks(text: TextFile) -> Iterator[LineBlock]:
-    blocks = LineBlocks(text.chunks())
+    line_bytes = text.limits.line_bytes
+    blocks = LineBlocks(text.chunks(), line_bytes)
     encoding: Encoding | None = text.layout.encoding
     while (block := blocks.take()) is not None:
         lines = structure.find_lines(block.body)
         if encoding is None and not block.body.isascii():
             encoding = choose_encoding(block.body, lines.ends)
-        damage = structure.find_damage(block.body, lines, encoding)
+        damage = structure.find_damage(block.body, lines, encoding, line_bytes)
         yield LineBlock(block.body, lines, (encoding or UTF8).codec, damage)
 
 
@@ -129,6 +150,7 @@ def read_keys(text: TextFile) -> tuple[str, ...]:
             error = error or found
         else:
             keys.update(dict.fromkeys(found))
+            text.limits.require_columns(len(keys))
     if not keys:
         raise FileError(
             found=f"no line with a JSON object that has keys ({error or 'the objects are empty'})"

@@ -12,8 +12,10 @@ from app.errors import FileError
 from app.readers import kinds, text
 from app.readers.delimited import DelimitedReader
 from app.readers.jsonl import JsonLinesReader
+from app.readers.limits import Limits
 from app.readers.parquet import ParquetReader
 
+NO_SETTINGS = Limits()
 # Small enough for the caches near the processor, large enough that calls do not count.
 BLOCK_BYTES = 2 << 20
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".jsonl")
@@ -40,16 +42,23 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(source: BinaryIO, name: str, *, block_bytes: int = BLOCK_BYTES) -> Reader:
+def open_reader(
+    source: BinaryIO,
+    name: str,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    limits: Limits = NO_SETTINGS,
+) -> Reader:
     """Opens a file by the ending of its name and reads its header.
 
     source: seekable, standing at 0; the caller closes it, after the last batch.
     block_bytes: how much decompressed text is held at once, about.
-    Raises FileError if the content is not what the name says, or has no sound header.
+    Raises FileError if the content is not what the name says, or has no sound header, or is
+    more than the limits allow.
     """
     lowered = name.lower()
     if lowered.endswith(".parquet"):
-        return ParquetReader(source)
+        return ParquetReader(source, limits)
     stem, compression = split_compression(lowered)
     ending = next((ending for ending in TEXT_ENDINGS if stem.endswith(ending)), None)
     if ending is None:
@@ -59,7 +68,7 @@ def open_reader(source: BinaryIO, name: str, *, block_bytes: int = BLOCK_BYTES) 
             remedy="save the data in one of these formats, or correct the ending of the name",
         )
     kinds.check_compression(source, compression)
-    opened = text.open_text(source, compression, block_bytes)
+    opened = text.open_text(source, compression, block_bytes, limits)
     if ending == ".jsonl":
         return JsonLinesReader(opened)
     return DelimitedReader(opened, prefers_tab=ending == ".tsv")

@@ -16,6 +16,7 @@ from pyarrow import types
 from app.domain import Batch, Reject
 from app.errors import FileError
 from app.readers import raw_text
+from app.readers.limits import Limits
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 20
@@ -38,7 +39,7 @@ FLAT_KINDS = (
 class ParquetReader:
     """Reads flat columns as the text a CSV export would hold; a row's line is its number."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, limits: Limits) -> None:
         self._source = source
         with file_trouble():
             self._file = pq.ParquetFile(source, buffer_size=BUFFER_BYTES)

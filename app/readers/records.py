@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.structure import CR, LF, QUOTE, Shape
 
 UNCLOSED = "an unclosed quote"
@@ -34,6 +33,7 @@ class RecordScanner:
     def __init__(self, shape: Shape) -> None:
         self._delimiter = shape.delimiter
         self._field_count = shape.field_count
+        self._line_bytes = shape.line_bytes
         self._unquoted = re.compile(b"[^\n" + re.escape(bytes([shape.delimiter])) + b"]*+")
 
     def scan(self, body: bytes, start: int, *, is_last: bool) -> Record | Broken | None:
@@ -50,9 +50,10 @@ class RecordScanner:
             if stop >= line_end and len(fields) >= self._field_count:
                 return Broken(UNCLOSED)
             if body[stop + 1] == QUOTE:
-                closing = find_closing_quote(body, stop + 1, start + MAX_RECORD_BYTES)
+                closing = find_closing_quote(body, stop + 1, start + self._line_bytes)
                 if closing is None:
-                    return Broken(UNCLOSED) if is_last or too_far(body, start) else None
+                    is_over = is_last or len(body) - start > self._line_bytes
+                    return Broken(UNCLOSED) if is_over else None
                 opening, stop = stop + 1, after_quote(body, closing)
                 if body[stop] not in (self._delimiter, LF):
                     return Broken(AFTER_QUOTE if stop < line_end else UNCLOSED)
@@ -88,7 +89,3 @@ def after_quote(body: bytes, closing: int) -> int:
     """The offset after a closing quote; the CR of a CRLF is passed over."""
     is_crlf = body[closing + 1] == CR and body[closing + 2] == LF
     return closing + 2 if is_crlf else closing + 1
-
-
-def too_far(body: bytes, start: int) -> bool:
-    return len(body) - start > MAX_RECORD_BYTES

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from app.readers import structure
-from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.encoding import Encoding
 from app.readers.records import Broken, Record, RecordScanner
 from app.readers.structure import Findings, Flags, Lines, Offsets, Shape
@@ -65,7 +64,7 @@ def sort_lines(
     body: bytes, lines: Lines, shape: Shape, encoding: Encoding | None, *, is_last: bool
 ) -> Rows:
     """Settles what each line is. Costs time by the number of lines that are not plainly rows."""
-    damage = structure.find_damage(body, lines, encoding)
+    damage = structure.find_damage(body, lines, encoding, shape.line_bytes)
     if not damage and structure.is_sound_throughout(body, lines, shape):
         return Rows(np.full(len(lines.ends), ROW, np.uint8), [], {})
     findings = structure.check_lines(body, lines, shape, damage)
@@ -105,7 +104,7 @@ class OddLines:
 
     def _is_single(self, line: int) -> bool:
         length = self._lines.ends[line] - self._lines.starts[line]
-        return not self._findings.has_quote[line] or length > MAX_RECORD_BYTES
+        return not self._findings.has_quote[line] or length > self._shape.line_bytes
 
     def _settle_single(self, line: int) -> None:
         damage = self._findings.damage.get(line)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.encoding import Encoding, undecodable_lines
+from app.readers.limits import shown_bytes
 
 QUOTE, LF, CR, NUL = b'"\n\r\0'
 
@@ -19,10 +20,14 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a sound row looks like. delimiter: NUL where a file has one column and none."""
+    """What a sound row looks like. delimiter: NUL where a file has one column and none.
+
+    line_bytes: how long it may be.
+    """
 
     delimiter: int
     field_count: int
+    line_bytes: int = MAX_RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,10 @@ def find_lines(body: bytes, delimiter: int = NUL) -> Lines:
     return Lines(starts, ends, np.diff(line_marks, prepend=-1) - 1)
 
 
+def first_lines(lines: Lines, count: int) -> Lines:
+    return Lines(lines.starts[:count], lines.ends[:count], lines.delimiters[:count])
+
+
 def is_sound_throughout(body: bytes, lines: Lines, shape: Shape) -> bool:
     """Whether every line of an undamaged block is a sound row without quotes.
 
@@ -71,7 +80,9 @@ def is_sound_throughout(body: bytes, lines: Lines, shape: Shape) -> bool:
     return bool((lines.delimiters == shape.field_count - 1).all())
 
 
-def find_damage(body: bytes, lines: Lines, encoding: Encoding | None) -> dict[int, str]:
+def find_damage(
+    body: bytes, lines: Lines, encoding: Encoding | None, line_bytes: int
+) -> dict[int, str]:
     """Lines no reading can save: too long, holding NUL, or not decoding; worst reason wins."""
     damage = {}
     if encoding is not None and not body.isascii():
@@ -80,8 +91,9 @@ def find_damage(body: bytes, lines: Lines, encoding: Encoding | None) -> dict[in
     if NUL in body:
         with_nul = np.searchsorted(lines.ends, positions(body, NUL))
         damage.update(dict.fromkeys(with_nul.tolist(), "a NUL byte"))
-    too_long = np.flatnonzero(lines.ends - lines.starts > MAX_RECORD_BYTES)
-    damage.update(dict.fromkeys(too_long.tolist(), "a line longer than 1 MiB"))
+    too_long = np.flatnonzero(lines.ends - lines.starts > line_bytes)
+    reason = f"a line longer than {shown_bytes(line_bytes)}"
+    damage.update(dict.fromkeys(too_long.tolist(), reason))
     return damage
 
 

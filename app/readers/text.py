@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from app.readers import compression, kinds
-from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.encoding import UTF8, UTF16, Encoding
+from app.readers.limits import Limits
 
 HEAD_CHUNK_BYTES = 64 << 10
 TO_LINE_END = re.compile(rb'(?:[^"\r\n]++|"[^"]*+")*+')
@@ -39,11 +39,13 @@ class TextFile:
     compression: str | None
     block_bytes: int
     layout: Layout
+    limits: Limits
 
     def chunks(self, skip_bytes: int = 0) -> Iterator[bytes]:
         """Gives the text after its byte order mark and skip_bytes more of text, from the start."""
-        self.source.seek(0)
-        stored = compression.read_chunks(self.source, self.compression, self.block_bytes)
+        stored = compression.read_chunks(
+            self.source, self.compression, self.block_bytes, self.limits
+        )
         text = without_start(stored, self.layout.bom_bytes)
         if self.layout.wide_codec is not None:
             text = narrow(text, self.layout.wide_codec)
@@ -55,15 +57,17 @@ class TextFile:
         return self.source.tell()
 
 
-def open_text(source: BinaryIO, compressed_by: str | None, block_bytes: int) -> TextFile:
+def open_text(
+    source: BinaryIO, compressed_by: str | None, block_bytes: int, limits: Limits
+) -> TextFile:
     """Raises FileError if the content is not text by its first bytes."""
-    head = read_head(compression.read_chunks(source, compressed_by, kinds.HEAD_BYTES))
+    head = read_head(compression.read_chunks(source, compressed_by, kinds.HEAD_BYTES, limits))
     kinds.check_text(head)
     layout = find_layout(head)
     head_bytes = min(block_bytes, HEAD_CHUNK_BYTES)
-    head_text = TextFile(source, compressed_by, head_bytes, layout).chunks()
-    layout = replace(layout, has_lone_cr=ends_with_lone_cr(head_text))
-    return TextFile(source, compressed_by, block_bytes, layout)
+    opened = TextFile(source, compressed_by, head_bytes, layout, limits)
+    has_lone_cr = ends_with_lone_cr(opened.chunks(), limits.line_bytes)
+    return replace(opened, block_bytes=block_bytes, layout=replace(layout, has_lone_cr=has_lone_cr))
 
 
 def read_head(chunks: Iterable[bytes]) -> bytes:
@@ -95,7 +99,7 @@ def nul_share(every_other: bytes) -> float:
     return every_other.count(0) / max(len(every_other), 1)
 
 
-def ends_with_lone_cr(chunks: Iterable[bytes]) -> bool:
+def ends_with_lone_cr(chunks: Iterable[bytes], most_bytes: int) -> bool:
     """Whether the first line end outside quotes is a CR without LF."""
     head = b""
     end = 0
@@ -103,7 +107,7 @@ def ends_with_lone_cr(chunks: Iterable[bytes]) -> bool:
         head += chunk
         end = TO_LINE_END.match(head).end()  # type: ignore[union-attr]  # matches always
         is_settled = head[end : end + 1] == b"\n" or head[end : end + 1] == b"\r" != head[end:]
-        if is_settled or len(head) > MAX_RECORD_BYTES:
+        if is_settled or len(head) > most_bytes:
             break
     return head[end : end + 1] == b"\r" and head[end + 1 : end + 2] != b"\n"
 

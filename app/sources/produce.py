@@ -18,7 +18,7 @@ from app import files, router
 from app.domain import Batch, Pipeline, Reject, Years
 from app.errors import BrokerUnreachableError, FileError
 from app.files import disk_errors, printable_name
-from app.readers import open_reader
+from app.readers import Limits, open_reader
 from app.settings import Settings
 from app.sources import kafka, messages
 from app.sources.kafka import kafka_errors
@@ -83,7 +83,8 @@ def produce(settings: Settings, pipeline: Pipeline, request: ProduceRequest) -> 
         )
     with files.open_file(path) as opened:
         with disk_errors():
-            reader = open_reader(opened, printable_name(path.name))
+            name, limits = printable_name(path.name), Limits.of(settings)
+            reader = open_reader(opened, name, limits=limits)
         matched = router.match_header(reader.header, pipeline)
         if matched is None:
             raise FileError(
