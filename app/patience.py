@@ -28,14 +28,24 @@ class Trouble:
 
     reason: str = ""
     seconds: float = FIRST_WAIT_SECONDS
+    is_outage: bool = False
 
     def note(self, error: SluiceError) -> float:
         """Says once what is waited for; gives the seconds to wait."""
-        if str(error) != self.reason:
+        if str(error) != self.reason and not self._is_told(error):
             self.reason = str(error)
+            self.is_outage = isinstance(error, DatabaseUnreachableError)
             log.warning("waiting", reason=self.reason)
         seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
         return seconds
+
+    def _is_told(self, error: SluiceError) -> bool:
+        """Whether it is only the next words of an outage, as of a server that restarts.
+
+        An outage that lasts has its newest words told, too.
+        """
+        lasts = self.seconds >= LONGEST_WAIT_SECONDS
+        return self.is_outage and isinstance(error, DatabaseUnreachableError) and not lasts
 
     def end(self) -> None:
         """Says that it is over, if there was any."""

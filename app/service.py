@@ -36,6 +36,8 @@ MOST_TOGETHER = 32
 # Together with the end of a batch and the rollback this stays below the promised 10 seconds.
 GRACE_SECONDS = 6.0
 CHANGED_WAIT_SECONDS = 0.2
+# The note of a file moved away may be lost with a server that crashes; nobody waits for it.
+BOOKS_SECONDS = 60.0
 
 
 class Service:
@@ -50,6 +52,7 @@ class Service:
         self._singly: set[Arrival] = set()
         self._busy: set[asyncio.Task[None]] = set()
         self._troubles: dict[Path, Trouble] = {}
+        self._outage_over = asyncio.Event()
 
     async def run(self) -> None:
         """Watches and loads; returns when `stop` is set and the loads under way have ended.
@@ -70,7 +73,9 @@ class Service:
                 workers = [
                     tasks.create_task(self._work()) for _ in range(self._tools.settings.workers)
                 ]
+                keeping = tasks.create_task(self._keep_books())
                 await self._stop.wait()
+                keeping.cancel()
                 await self._wind_down(workers)
                 watching.cancel()
         finally:
@@ -86,6 +91,19 @@ class Service:
             await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
             recovering.cancel()
             stopping.cancel()
+
+    async def _keep_books(self) -> None:
+        """Closes the books now and then, and after each outage, as a server's crash opens them."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._outage_over.wait(), BOOKS_SECONDS)
+            self._outage_over.clear()
+            try:
+                await recovery.close_books(self._tools)
+            except SluiceError as trouble:  # a load that meets it says so
+                log.debug("books stay open", reason=str(trouble))
+            except Exception:
+                log.exception("books cannot be closed")
 
     async def _enqueue(self, arrival: Arrival) -> None:
         lane = router.lane_of(arrival.name, arrival.folder, self._tools.pipelines)
@@ -184,6 +202,8 @@ class Service:
             self._watcher.forget(arrival.path, after_seconds=seconds)
             self._forget_old_troubles()
             return None
+        if trouble.is_outage:
+            self._outage_over.set()
         self._troubles.pop(arrival.path, None)
         return None
 

@@ -115,7 +115,7 @@ def describe_unreachable(error: BaseException) -> str:
     if any(words in said for words in LOST):
         return "the connection was lost"
     match error:
-        case ConnectionResetError() | BrokenPipeError():
+        case ConnectionResetError() | BrokenPipeError() | asyncpg.InternalClientError():
             return "the connection was lost"
         case TimeoutError():
             return "it does not answer in time"

@@ -70,9 +70,17 @@ def earlier(known: Known) -> Query:
     is_content = Load.sha256 == bindparam("sha256")
     if known.appended:  # one file may be loaded years by years
         is_content = and_(is_content, known.is_place())
+    later = aliased(Load)
+    # Its name was another content's since then, so it was taken away, and this is a new file.
+    is_gone = exists().where(
+        later.file_name == Load.file_name,
+        later.folder.is_not_distinct_from(Load.folder),
+        later.load_id > Load.load_id,
+        later.sha256 != Load.sha256,
+    )
     unfiled = (
         select(Load.load_id)
-        .where(is_content, known.is_file(), Load.status != LoadStatus.RUNNING.value)
+        .where(is_content, known.is_file(), Load.status != LoadStatus.RUNNING.value, ~is_gone)
         .order_by(Load.load_id.desc())
         .limit(1)
     )

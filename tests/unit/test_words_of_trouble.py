@@ -33,6 +33,9 @@ async def raised_by(connecting: Awaitable[object]) -> BaseException:
         ),
         asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation (2) is in progress"
+        ),
     ],
 )
 def test_a_lost_connection_has_the_same_words_whoever_notices_it(error: Exception) -> None:
