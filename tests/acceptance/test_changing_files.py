@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import asyncpg
 import pytest
@@ -72,6 +73,22 @@ async def test_a_file_that_is_removed_while_it_loads_is_kept_in_the_archive(
     assert load["status"] == "loaded"
     assert front.filed_file(load)[0] == loans_csv(OLD)
     assert await front.loans() == OLD
+
+
+async def test_a_folder_that_is_deleted_while_a_file_of_it_loads_costs_nothing_of_the_load(
+    front: Front, daemon: Daemon
+) -> None:
+    async with front.sql.transaction():
+        await stop_in_the_middle(front, "warehouse.loans", "loans.csv", loans_csv(OLD))
+        shutil.rmtree(front.settings.imports_dir)
+    await front.filed(1)
+    front.drop("loans_2.csv", loans_csv(NEW))
+
+    first, second = await front.filed(2)
+
+    assert (first["status"], second["status"]) == ("loaded", "loaded")
+    assert front.filed_file(first)[0] == loans_csv(OLD)
+    assert await front.loans() == NEW
 
 
 @pytest.mark.parametrize(
