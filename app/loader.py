@@ -24,6 +24,7 @@ from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
 from app.examine import Examined, examine, require_in_place, require_unchanged
 from app.filing import file_away
+from app.kept import find_earlier
 from app.known_copies import KnownCopies
 from app.readers import Limits
 from app.reading import Progress, Reading
@@ -159,7 +160,7 @@ async def settle(
 ) -> Load:
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
-    earlier = await ledger.find_earlier(connection, arrival, content)
+    earlier = await find_earlier(connection, arrival, content, examined.opened, tools.settings)
     if earlier.unfiled and not order.force:
         return await ledger.read(connection, earlier.unfiled)
     if earlier.same and not (order.force or examined.fault):

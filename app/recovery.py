@@ -7,10 +7,8 @@ not come again.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +19,7 @@ from app.domain import LoadCounts, LoadStatus
 from app.errors import RetryableError
 from app.files import printable_name
 from app.folder import waiting_files
+from app.kept import find_kept
 from app.loader import Tools
 from app.settings import Settings
 from app.store import direct, lane_locks, ledger
@@ -87,36 +86,10 @@ async def settle_without_file(
                 await ledger.end(connection, load.load_id, LoadStatus.FAILED, LoadCounts(), reason)
                 log.warning("load broken off", load_id=load.load_id, file=load.file_name)
             else:
-                kept = await threads.run(find_kept, load, settings)
+                kept = await threads.run(find_kept, load.load_id, load.content.sha256, settings)
                 log.info(
                     "load had finished", load_id=load.load_id, file=load.file_name, filed_path=kept
                 )
             await ledger.record_filed(connection, load.load_id, str(kept) if kept else None)
             crash_points.reach(Point.BOOKS_CLOSED)
     return True
-
-
-def find_kept(load: Unsettled, settings: Settings) -> Path | None:
-    """Finds where the load's file was moved to before the ledger could be told. Blocks.
-
-    A kept file that cannot be read is passed over: it must not keep the service from its work.
-    """
-    places: Iterable[Path] = (
-        *settings.archive_folder.glob(f"*/*/*/{load.load_id}_*"),
-        *settings.quarantine_folder.glob(f"{load.load_id}_*"),
-    )
-    for place in places:
-        try:
-            with place.open("rb") as kept:
-                sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
-        except OSError as error:
-            log.warning(
-                "kept file cannot be read",
-                load_id=load.load_id,
-                path=printable_name(str(place)),
-                reason=error.strerror,
-            )
-            continue
-        if sha256 == load.content.sha256:
-            return place
-    return None
