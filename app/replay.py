@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from app import archive, crash_points, files, threads
 from app.crash_points import Point
@@ -24,18 +25,31 @@ async def replay(load_id: int, tools: Tools, order: Order) -> Load:
     give stays what it was. A quarantined file leaves the quarantine; an archived one is copied.
     Raises ConfigError when there is no such load, or its file is not kept any more.
     """
-    kept, was_quarantined = await find_kept(load_id, tools)
+    load = await read_line(load_id, tools)
+    was_quarantined = load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED)
+    kept = load.filed_path and await threads.run(files.identity_at, Path(load.filed_path))
+    if not kept and was_quarantined and (again := await find_replayed(load, tools)):
+        await follow_the_file(load, again, tools)
+        return again
+    if not kept:
+        raise ConfigError(
+            f"The file of load {load_id}, {load.file_name}, is not kept any more"
+            f" (looked for {load.filed_path or 'nothing: it was deleted or never moved'});"
+            " drop it into imports/ again"
+        )
     again = await load_file(
-        kept, tools, replace(order, force=True, keep_source=not was_quarantined)
+        arrival_of(load, kept.file_bytes),
+        tools,
+        replace(order, force=True, keep_source=not was_quarantined),
     )
     crash_points.reach(Point.REPLAYED)
     if was_quarantined:
-        await follow_the_file(load_id, kept.path, again, tools)
+        await follow_the_file(load, again, tools)
     return again
 
 
-async def find_kept(load_id: int, tools: Tools) -> tuple[Arrival, bool]:
-    """Gives the kept file of a load as an arrival, and whether it is in the quarantine."""
+async def read_line(load_id: int, tools: Tools) -> Row[Any]:
+    """Gives a load's line of the ledger. Raises ConfigError when there is none."""
     with driver_errors():
         async with tools.engine.connect() as connection:
             found = await connection.execute(
@@ -44,30 +58,46 @@ async def find_kept(load_id: int, tools: Tools) -> tuple[Arrival, bool]:
             load = found.one_or_none()
     if load is None:
         raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
-    kept = load.filed_path and files.identity_at(Path(load.filed_path))
-    if not kept:
-        raise ConfigError(
-            f"The file of load {load_id}, {load.file_name}, is not kept any more"
-            f" (looked for {load.filed_path or 'nothing: it was deleted or never moved'});"
-            " drop it into imports/ again"
-        )
-    arrival = Arrival(
+    return load
+
+
+def arrival_of(load: Row[Any], file_bytes: int) -> Arrival:
+    """Gives the kept file of a load as an arrival."""
+    return Arrival(
         path=Path(load.filed_path),
         name=load.file_name,
         folder=load.folder,
-        file_bytes=kept.file_bytes,
+        file_bytes=file_bytes,
         discovered_at=load.discovered_at,
         feed=load.pipeline,
         years=Years.parse(load.scope or ""),
     )
-    return arrival, load.status in (LoadStatus.QUARANTINED, LoadStatus.FAILED)
 
 
-async def follow_the_file(load_id: int, old_path: Path, again: Load, tools: Tools) -> None:
+async def find_replayed(load: Row[Any], tools: Tools) -> Load | None:
+    """Gives the load of a replay that was killed when the file had left the quarantine."""
+    later = (
+        select(ops.Load.__table__)
+        .where(
+            ops.Load.load_id > load.load_id,
+            ops.Load.sha256 == load.sha256,
+            ops.Load.file_name == load.file_name,
+            ops.Load.filed_path.is_not(None),
+        )
+        .order_by(ops.Load.load_id.desc())
+        .limit(1)
+    )
+    with driver_errors():
+        async with tools.engine.connect() as connection:
+            found = (await connection.execute(later)).mappings().one_or_none()
+    return ledger.as_load(found) if found else None
+
+
+async def follow_the_file(load: Row[Any], again: Load, tools: Tools) -> None:
     """Removes the note of a file that left the quarantine, and notes its new place."""
-    note = old_path.with_name(old_path.name + archive.NOTE_ENDING)
+    note = Path(load.filed_path + archive.NOTE_ENDING)
     await threads.run(note.unlink, missing_ok=True)
     crash_points.reach(Point.NOTE_REMOVED)
     with driver_errors():
         async with direct.connect(tools.engine) as connection:
-            await ledger.record_filed(connection, load_id, again.filed_path)
+            await ledger.record_filed(connection, load.load_id, again.filed_path)

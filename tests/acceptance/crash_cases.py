@@ -5,14 +5,14 @@ For each feed every way its rows can take; the contents differ from round to rou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain
 
 from app.crash_points import Point
-from tests.acceptance.crash_walk import Side, Walk
+from tests.acceptance.crash_walk import Check, Side, Walk, serve
 from tests.acceptance.file_contents import (
     entity_csv,
     loans_csv,
@@ -24,7 +24,6 @@ from tests.applications import Application, applications_csv, rescored, some_app
 from tests.integration.feature_values import require_all
 
 Contents = Callable[[int], Mapping[str, bytes]]
-Check = Callable[[Front, int], Awaitable[None]]
 
 BEFORE = (Point.EXAMINED, Point.LANE_TAKEN, Point.CLAIMED)
 ROWS = (Point.ROWS_SENT, Point.STAGED)
@@ -65,7 +64,7 @@ class Files:
         return Walk(
             self.points,
             self._drop,
-            ("watch",),
+            lambda _number: ("watch",),
             serve,
             self.passed_too,
             self._begin if self.before else None,
@@ -80,10 +79,6 @@ class Files:
     async def _drop(self, side: Side, number: int) -> None:
         for name, content in self.contents(number).items():
             side.front.drop(name, content)
-
-
-async def serve(side: Side, _number: int) -> None:
-    await side.serve()
 
 
 # Loans: rows of earlier files are overwritten, and one is bad

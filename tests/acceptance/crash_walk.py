@@ -67,6 +67,11 @@ class Side:
         self.passed |= {Point(name) for name in PASSED.findall(running.output)}
         return running.output
 
+    async def do(self, *words: str, code: int = 0, **more: str) -> None:
+        """Runs a command that is not looked at, to be killed at no point."""
+        running = await self.start(*words, **more)
+        assert await running.ended() == code, running.output
+
     async def crash(self, point: str, *words: str) -> None:
         """Runs a command that has to be killed at a point."""
         running = await self.start(*words, **{VARIABLE: point})
@@ -108,6 +113,11 @@ class Side:
 
 
 Step = Callable[[Side, int], Awaitable[None]]
+Check = Callable[[Front, int], Awaitable[None]]
+
+
+async def serve(side: Side, _number: int) -> None:
+    await side.serve()
 
 
 @dataclass(frozen=True)
@@ -116,14 +126,14 @@ class Walk:
 
     points: each may have a number, such as `archive.moved:2`. passed_too: those that may be passed
     too, and are walked elsewhere. prepare: what is there before. words: the command that is
-    killed. finish: what is done then, and what alone is done where nothing is disturbed. begin:
-    what is done before the first round. by_one_service: whether an undisturbed service may run
-    through all rounds, which is quicker.
+    killed in a round. finish: what is done then, and what alone is done where nothing is
+    disturbed. begin: what is done before the first round. by_one_service: whether an undisturbed
+    service may run through all rounds, which is quicker.
     """
 
     points: tuple[str, ...]
     prepare: Step
-    words: tuple[str, ...]
+    words: Callable[[int], tuple[str, ...]]
     finish: Step
     passed_too: frozenset[Point] = frozenset()
     begin: Callable[[Side], Awaitable[None]] | None = None
@@ -155,7 +165,7 @@ class Walk:
         """Kills the command at each point, finishes, and compares with the other side."""
         for number, point in enumerate(self.points):
             await self.prepare(side, number)
-            await side.crash(point, *self.words)
+            await side.crash(point, *self.words(number))
             await self.finish(side, number)
             differences = snapshots.differences(await side.snapshot(), expected[number])
             assert not differences, f"after {point}:\n" + "\n".join(differences)

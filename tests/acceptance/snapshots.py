@@ -1,8 +1,8 @@
 """All that two installations must have in common when only one of them was disturbed.
 
 Every table there is and every file below the folder, but for what no two runs share: instants,
-who did the work and how often it was begun. A refresh that is rolled back uses a number up, so
-refreshes are numbered anew.
+who did the work and how often it was begun. A refresh that is rolled back uses numbers up, so
+refreshes, and the versions of rows that they write, are numbered anew.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ async def rows_of(
             row["filed_path"] = DAY.sub("", row["filed_path"])
         if "refresh_id" in row:
             row["refresh_id"] = numbers[row["refresh_id"]]
+    if "version_id" in table["columns"]:
+        for number, row in enumerate(sorted(rows, key=lambda row: row["version_id"])):
+            row["version_id"] = number
     return sorted(map(str, rows))
 
 

@@ -18,6 +18,7 @@ import pytest
 from app.settings import Settings
 from tests.acceptance import forked
 from tests.acceptance.crash_cases import CASES
+from tests.acceptance.crash_commands import COMMANDS
 from tests.acceptance.crash_walk import Side
 from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Front
@@ -45,6 +46,12 @@ def databases(make_database: Callable[..., str], template: str) -> dict[str, str
 
 
 @pytest.fixture
+def sources(make_database: Callable[..., str]) -> dict[str, str]:
+    """A production database for each of them."""
+    return {name: make_database() for name in ("undisturbed", "disturbed")}
+
+
+@pytest.fixture
 async def sides(
     commands: Commands, databases: dict[str, str], tmp_path: Path
 ) -> AsyncIterator[Sides]:
@@ -68,6 +75,20 @@ def settings_in(folder: Path, url: str) -> Settings:
         logs_dir=folder / "logs",
         settle_seconds=0.05,
     )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_command_that_was_killed_is_run_again_and_ends_as_if_it_had_not_been(
+    name: str, sides: Sides, sources: dict[str, str]
+) -> None:
+    case = COMMANDS[name]
+    for side in sides:
+        side.options["SOURCE_DATABASE_URL"] = sources[side.folder.name]
+
+    await case.walk.take(sides)
+
+    for side in sides:
+        await case.check(side.front, len(case.walk.points))
 
 
 @pytest.mark.parametrize("name", CASES)
