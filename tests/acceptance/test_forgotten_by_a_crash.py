@@ -32,9 +32,9 @@ async def forget_that_it_was_filed(front: Front, load_id: int) -> None:
 async def test_an_older_content_dropped_again_is_loaded_although_its_filing_was_forgotten(
     date: str, front: Front, daemon: Daemon
 ) -> None:
-    contents: list[Loans] = [OLD, NEW]
-    for count, loans in enumerate(contents, start=1):
-        front.drop("loans.csv", loans_csv(loans))
+    contents: dict[str, Loans] = {"loans.csv": OLD, "loans_corrected.csv": NEW}
+    for count, (name, loans) in enumerate(contents.items(), start=1):
+        front.drop(name, loans_csv(loans))
         loads = await front.filed(count)
     first = loads[0]
     kept = first["filed_path"]

@@ -34,7 +34,7 @@ MOST_CONNECTIONS = WORKERS + 2 + 2 + 1
 FLAT_MEMORY_MB = 10.0
 FLAT_HANDLES = 1.0
 FLAT_CONNECTIONS = 0.5
-BUGS = ("load crashed", "load failed", "overview cannot be shown", "refresh or export has to wait")
+BUGS = ("load crashed", "load failed", "books cannot be closed")
 
 
 @dataclass
