@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import structlog
@@ -25,10 +25,12 @@ FIRST_RESTART_SECONDS = 0.1
 # From a rename to its hint: 4 ms for 1.5 % of an idle core; by steps of 5 ms 9 ms for 0.5 %.
 WATCH_STEP_MS = 2
 WATCH_DEBOUNCE_MS = 50
-# What watchfiles says at each limit of the kernel's, and the limit.
-LIMITS = {
-    "watch limit reached": "fs.inotify.max_user_watches",
-    "Too many open files": "fs.inotify.max_user_instances",
+PARTIAL_WATCH_SECONDS = 60.0
+# By what watchfiles says of trouble that does not pass by itself.
+REMEDIES = {
+    "watch limit reached": "raise the limit with `sysctl fs.inotify.max_user_watches=...`",
+    "Too many open files": "raise the limit with `sysctl fs.inotify.max_user_instances=...`",
+    "Permission denied": "let the service's user read that folder",
 }
 
 
@@ -52,6 +54,7 @@ class Watch:
         self._end = asyncio.Event()
         self._watched: Identity | None = None
         self._reported = ""
+        self._is_partial = False
 
     async def follow(self) -> None:
         """Watches until cancelled; a watch that breaks at once is tried less and less often."""
@@ -62,7 +65,8 @@ class Watch:
                 await self._follow_once()
             except Exception as error:  # whatever ends the watch, sweeps go on
                 trouble = error
-            if self._clock() - began > self._settings.sweep_seconds:
+            is_long = self._clock() - began > self._settings.sweep_seconds
+            if is_long and not self._is_partial:
                 pause_seconds, self._reported = FIRST_RESTART_SECONDS, ""
             if trouble:
                 self._report(trouble)
@@ -76,6 +80,22 @@ class Watch:
             self._end.set()
 
     async def _follow_once(self) -> None:
+        """Watches all folders, or for a while those it may where one of them is closed to it.
+
+        Told to pass over closed folders, watchfiles passes over a limit reached as well, and over
+        other folders: it would see nothing and say nothing.
+        """
+        self._is_partial = False
+        try:
+            await self._pass_on(whole=True)
+        except PermissionError as closed:
+            self._is_partial = True
+            self._report(closed)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PARTIAL_WATCH_SECONDS):
+                    await self._pass_on(whole=False)
+
+    async def _pass_on(self, *, whole: bool) -> None:
         path = self._folder.path
         self._folder.make_again()
         self._watched = files.identity_at(path.resolve())
@@ -90,7 +110,7 @@ class Watch:
             step=WATCH_STEP_MS,
             stop_event=self._end,
             force_polling=self._settings.force_polling or None,
-            ignore_permission_denied=True,
+            ignore_permission_denied=not whole,
         )
         async with aclosing(changes_seen):
             async for changes in changes_seen:
@@ -120,10 +140,10 @@ class Watch:
 
 def remedy_for(trouble: str, sweep_seconds: float) -> str:
     """Says what ends trouble with the watch; most of it passes by itself."""
-    for words, limit in LIMITS.items():
+    for words, remedy in REMEDIES.items():
         if words in trouble:
             return (
-                f"raise the limit with `sysctl {limit}=...`; until then files are found within"
+                f"{remedy}; until then some files are found by sweeps only, every"
                 f" {sweep_seconds:g} seconds (SWEEP_SECONDS)"
             )
     return "nothing, unless this comes again and again"

@@ -124,6 +124,22 @@ async def test_an_unreadable_file_is_reported_soon_holds_no_other_up_and_loads_w
         assert "the service's user" in line["what_to_do"]
 
 
+async def test_beside_a_closed_feed_folder_files_are_seen_at_once_all_the_same(
+    front: Front, watch: Watch, imports: Path
+) -> None:
+    (imports / "closed").mkdir(mode=0o300)
+    daemon = await watch(*BOUND_BY_PERMISSIONS, SWEEP_SECONDS="3600")
+    await daemon.wait_for("watch broke, sweeps go on until it is back")
+    front.drop("loans.csv", loans_csv(OLD))
+    await front.filed(1)
+    front.drop("loans_2.csv", loans_csv(NEW))
+
+    assert await front.outcomes(2) == [("loans.csv", "loaded"), ("loans_2.csv", "loaded")]
+    [line] = daemon.events_named("watch broke, sweeps go on until it is back")
+    assert f"{imports}/closed" in line["error"]
+    assert "let the service's user read that folder" in line["what_to_do"]
+
+
 async def test_a_folder_that_may_not_be_listed_is_reported_once_and_used_when_it_may(
     front: Front, watch: Watch, imports: Path
 ) -> None:

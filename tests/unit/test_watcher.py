@@ -359,8 +359,8 @@ async def test_a_watch_that_cannot_start_is_reported_once_and_tried_until_it_sta
             "log_level": "warning",
             "error": "[Errno 28] inotify watch limit reached",
             "what_to_do": (
-                "raise the limit with `sysctl fs.inotify.max_user_watches=...`; until then files"
-                " are found within 3600 seconds (SWEEP_SECONDS)"
+                "raise the limit with `sysctl fs.inotify.max_user_watches=...`; until then some"
+                " files are found by sweeps only, every 3600 seconds (SWEEP_SECONDS)"
             ),
         }
     ]
@@ -411,6 +411,34 @@ async def test_a_sweep_makes_a_folder_again_that_the_watch_did_not_miss(
             assert await seen.names(1) == ["y.csv"]
 
     assert len(warnings(logs, "imports folder was gone, made again")) == 1
+
+
+async def test_beside_a_closed_folder_the_others_are_watched_and_it_is_tried_again(
+    imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, real = [True], watchfiles.awatch
+
+    def awatch(*paths: Path, ignore_permission_denied: bool, **options: Any) -> Any:
+        if closed[0] and not ignore_permission_denied:
+            raise PermissionError(13, "Permission denied about", "imports/closed")
+        return real(*paths, **options)
+
+    monkeypatch.setattr(watch, "awatch", awatch)
+    monkeypatch.setattr(watch, "PARTIAL_WATCH_SECONDS", 0.2)
+    with capture_logs() as logs:
+        async with watching(settings) as seen:
+            for number in range(3):
+                drop(imports / f"{number}.csv")
+                assert await seen.names(1) == [f"{number}.csv"]
+            assert seen.watcher._watch._is_partial
+            closed[0] = False
+            await until(lambda: not seen.watcher._watch._is_partial)
+            drop(imports / "end.csv")
+            assert await seen.names(1) == ["end.csv"]
+
+    (warning,) = warnings(logs, "watch broke, sweeps go on until it is back")
+    assert "imports/closed" in warning["error"]
+    assert warning["what_to_do"].startswith("let the service's user read that folder; until then")
 
 
 def put_a_file_in_place_of(folder: Path) -> None:
