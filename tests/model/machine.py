@@ -64,6 +64,7 @@ class World:
 
 feeds = st.sampled_from(list(NAMES))
 which = st.integers(0, 3)
+ways = st.sampled_from(["rename in", "overwrite", "copy", "copy"])
 places = st.one_of(*(st.tuples(st.just(feed), st.sampled_from(NAMES[feed])) for feed in NAMES))
 
 
@@ -85,6 +86,7 @@ class FolderMachine(RuleBasedStateMachine):
         self.people = People(self.settings.imports_dir)
         front = Front(self.settings, self.world.sql)
         self.expectations = Expectations(front, self.people)
+        self.last: tuple[tuple[str, str], int] | None = None
         self.rests: dict[str, bytes] = {}
         self.services: list[Service] = []
         self.started = itertools.count(1)
@@ -97,11 +99,16 @@ class FolderMachine(RuleBasedStateMachine):
         self.is_broken = False
         return result
 
-    @initialize(stock=stocks, is_served=st.booleans())
+    @initialize(stock=stocks, is_served=st.sampled_from([True, True, False]))
     def stock_up(self, stock: dict[str, list[bytes]], is_served: bool) -> None:
         self.stock = stock
         if is_served:
             self.start()
+
+    def note(self, place: tuple[str, str], number: int) -> bytes:
+        """Remembers what is dropped last, and gives its content."""
+        self.last = place, number
+        return self.content(place, number)
 
     def content(self, place: tuple[str, str], number: int, *, is_damaged: bool = False) -> bytes:
         feed, name = place
@@ -110,6 +117,7 @@ class FolderMachine(RuleBasedStateMachine):
     @rule(place=places, number=which, is_damaged=st.sampled_from([False, False, False, True]))
     def rename_in(self, place: tuple[str, str], number: int, is_damaged: bool) -> None:
         if place[1] not in self.people.writers:
+            self.note(place, number)
             self.people.rename_in(place[1], self.content(place, number, is_damaged=is_damaged))
 
     @rule(feed=feeds, numbers=st.lists(which, min_size=2, max_size=5))
@@ -120,13 +128,26 @@ class FolderMachine(RuleBasedStateMachine):
     @rule(place=places, number=which)
     def overwrite(self, place: tuple[str, str], number: int) -> None:
         if place[1] not in self.people.writers:
-            self.people.overwrite(place[1], self.content(place, number))
+            self.people.overwrite(place[1], self.note(place, number))
 
     @rule(place=places, number=which, is_dated_late=st.booleans())
     def copy(self, place: tuple[str, str], number: int, is_dated_late: bool) -> None:
         if place[1] not in self.people.writers:
-            content = self.content(place, number)
-            self.people.copy(place[1], content, is_dated_late=is_dated_late)
+            self.people.copy(place[1], self.note(place, number), is_dated_late=is_dated_late)
+
+    @precondition(lambda self: self.last)
+    @rule(way=ways, is_twin=st.booleans())
+    def correct(self, way: str, is_twin: bool) -> None:
+        """Drops a correction of the last file under its name, or the same once more."""
+        assert self.last
+        place, number = self.last
+        corrected = (number + 2) % 4 if is_twin else number
+        if way == "copy":
+            self.copy(place, corrected, is_dated_late=False)
+        elif way == "overwrite":
+            self.overwrite(place, corrected)
+        else:
+            self.rename_in(place, corrected, is_damaged=False)
 
     @rule(place=places, number=which, cuts=st.lists(st.integers(0, 90), max_size=2).map(sorted))
     def append(self, place: tuple[str, str], number: int, cuts: list[int]) -> None:
@@ -172,18 +193,33 @@ class FolderMachine(RuleBasedStateMachine):
         if place[1] not in self.people.writers:
             self.people.delete(place[1])
 
-    @rule(feed=st.sampled_from(list(TABLES)), which_name=which, number=which)
-    def drop_and_catch_in_the_middle(self, feed: str, which_name: int, number: int) -> None:
-        """Has a load wait within its transaction, until the next time all settles."""
-        name = NAMES[feed][which_name % len(NAMES[feed])]
+    @rule(
+        place=places.filter(lambda place: place[0] in TABLES),
+        number=which,
+        is_copied=st.booleans(),
+        then=st.none() | ways,
+    )
+    def drop_and_catch_in_the_middle(
+        self, place: tuple[str, str], number: int, is_copied: bool, then: str | None
+    ) -> None:
+        """Has a load wait within its transaction, until the next time all settles.
+
+        then: how a correction of the file comes meanwhile.
+        """
+        feed, name = place
         if self.block or name in self.people.writers:
             return
         self.block = self.world.blocker.transaction()
         self.wait_for(self.block.start())
         self.wait_for(self.world.blocker.execute(f"LOCK TABLE warehouse.{TABLES[feed]}"))
-        self.people.rename_in(name, self.content((feed, name), number))
+        if is_copied:
+            self.people.copy(name, self.note(place, number), is_dated_late=False)
+        else:
+            self.people.rename_in(name, self.note(place, number))
         if self.services:
             self.wait_for(until(lambda: self.is_caught(name), "a load that waits"))
+        if then:
+            self.correct(then, is_twin=True)
 
     async def is_caught(self, name: str) -> bool:
         return name not in self.people.waiting() or await load_waits(self.world.sql)

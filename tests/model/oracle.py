@@ -66,7 +66,7 @@ def decode(plain: bytes) -> str:
     try:
         return plain.decode()
     except UnicodeDecodeError:
-        return plain.decode("cp1252")
+        return plain.decode("cp1252", errors="replace")
 
 
 def feed_of(path: str) -> str | None:
