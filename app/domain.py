@@ -179,6 +179,16 @@ def unchanged(frame: pl.DataFrame, _facts: Facts) -> pl.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Appends:
+    """Where a feed's rows are appended: the warehouse's table, its key, and the day by which the
+    rows of a file are ranked."""
+
+    table: str
+    key: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """How one feed is matched, read, checked and merged.
 
@@ -192,6 +202,7 @@ class Pipeline:
         is quicker.
     month_key: for feeds whose file is a month, the instant's column and the id's.
     takes_years: whether a load may be of some years of a file only.
+    appends: for feeds that append, where to.
     follow: what else a load's rows change, in its transaction: takes the driver connection, the
         scripts and the `store.appends.Appended`; for feeds that append.
     looks_like: the file name as people write it, for messages.
@@ -208,6 +219,7 @@ class Pipeline:
     rest: str | None = None
     month_key: tuple[str, str] | None = None
     takes_years: bool = False
+    appends: Appends | None = None
     follow: Callable[[Any, Any, Any], Awaitable[None]] | None = None
 
 

@@ -101,7 +101,7 @@ def read_small(reader: Reader, route: Route) -> SmallFile | None:
 
     None where that is no help, or goes wrong: the load comes upon the same and says so.
     """
-    if route.pipeline.merge is Merge.MONTH:
+    if route.pipeline.merge is not Merge.SCRIPT:
         return None
     with suppress(Exception):
         contract = route.pipeline.contract(route.facts)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import dataframely as dy
 import polars as pl
 
-from app.domain import Column, Contract, Facts, Merge, Pipeline
+from app.domain import Appends, Column, Contract, Facts, Merge, Pipeline
 from app.features import values
 
 LARGEST_POLICY_CODE = 32_767
@@ -69,6 +69,7 @@ PIPELINE = Pipeline(
     contract=contract,
     prepare=prepare,
     merge=Merge.APPEND,
+    appends=Appends("risk_score", key="application_id", day="application_date"),
     takes_years=True,
     follow=values.follow,
 )

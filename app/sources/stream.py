@@ -1,6 +1,6 @@
-"""One micro-batch of a stream, top to bottom: check, compare offsets, stage, append, advance.
+"""One micro-batch of a stream, top to bottom: check, compare offsets, append, advance.
 
-The same contract, staging, appending and ledger as for a file. Rows, rejects, the ledger's line
+The same contract, appending and ledger as for a file. Rows, rejects, the ledger's line
 and the offsets are one transaction, in the feed's lane: a crash anywhere leaves all of them or
 none, and whoever reads the partition next goes on from what is there.
 """
@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import crash_points, reading, threads
 from app.crash_points import Point
 from app.domain import (
+    Appends,
     Arrival,
     Facts,
     Load,
@@ -36,11 +38,9 @@ from app.loader import Tools
 from app.reading import CheckedBatch
 from app.sources import messages
 from app.sources.topic import Gathered
-from app.store import appends, direct, lane_locks, ledger, staging, stream_offsets
-from app.store.copy_format import Encoded, encode_rows
+from app.store import appends, direct, lane_locks, ledger, ranks, stream_offsets
 from app.store.engine import driver_connection, driver_errors
 from app.store.ledger import Content, Earlier
-from models.base import STAGING
 
 log = structlog.get_logger()
 
@@ -68,6 +68,13 @@ class Stream:
         return Content(self.pipeline.name, None, "").lane("")
 
     @property
+    def appends_to(self) -> Appends:
+        """Where the rows go."""
+        if self.pipeline.appends is None:
+            raise RuntimeError(f"pipeline {self.pipeline.name} does not append its rows")
+        return self.pipeline.appends
+
+    @property
     def name(self) -> str:
         """What the ledger calls its batches."""
         return f"kafka:{self.topic}"
@@ -81,7 +88,7 @@ class MicroBatch:
     arrival: Arrival
     sha256: str
     columns: list[str]
-    checked: CheckedBatch[Encoded]
+    checked: CheckedBatch[pl.DataFrame]
 
 
 async def look_up(stream: Stream, partitions: tuple[int, ...]) -> dict[int, int]:
@@ -120,7 +127,7 @@ def check(stream: Stream, gathered: Gathered) -> MicroBatch:
     today = now.astimezone().date()
     route = Route(stream.pipeline, Facts(None, as_of=today, today=today), messages.COLUMNS)
     contract = stream.pipeline.contract(route.facts)
-    columns = contract.column_names()
+    columns = [name for name in contract.column_names() if name != "line_number"]
     values = [message.value or b"" for message in gathered.messages]
     return MicroBatch(
         gathered=gathered,
@@ -138,7 +145,7 @@ def check(stream: Stream, gathered: Gathered) -> MicroBatch:
             route,
             contract,
             columns,
-            encode_rows,
+            lambda frame: frame,
             lambda _rejects: None,
         ),
     )
@@ -212,20 +219,19 @@ async def append(
     connection: AsyncConnection, stream: Stream, batch: MicroBatch, load_id: int
 ) -> None:
     """Adds the good rows after all others, in the order they arrived, with their features."""
-    scripts, driver, name = (
-        stream.tools.scripts,
-        driver_connection(connection),
-        stream.pipeline.name,
+    scripts, checked = stream.tools.scripts, batch.checked
+    await appends.copy_rows(
+        connection,
+        scripts,
+        stream.appends_to,
+        load_id,
+        batch.columns,
+        threads.at_hand([checked.formed]),
+        ranks.ByLine(appends.first_id(load_id)),
     )
-    schema = scripts.schema(STAGING)
-    encoded = threads.at_hand([batch.checked.formed])
-    await staging.copy_rows(connection, name, batch.columns, encoded, schema=schema)
-    appended = await appends.append(
-        driver, scripts, name, load_id, load_id, batch.checked.rows_staged, by_date=False
-    )
-    await driver.execute(f'DELETE FROM "{schema}"."{name}"')
     if stream.pipeline.follow:
-        await stream.pipeline.follow(driver, scripts, appended)
+        appended = appends.appended(load_id, checked.rows_staged)
+        await stream.pipeline.follow(driver_connection(connection), scripts, appended)
 
 
 def placed(reject: Reject, topic: str, gathered: Gathered) -> MessageReject:

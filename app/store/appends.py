@@ -6,19 +6,37 @@ so a corrected file replaces its rows where they are, and no other row is renumb
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import asyncpg
+import polars as pl
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import crash_points
+from app import crash_points, threads
 from app.crash_points import Point
-from app.domain import LoadCounts, Years
+from app.domain import Appends, LoadCounts, Years
 from app.errors import FileError
+from app.store import staging
+from app.store.copy_format import encode_text
+from app.store.ranks import ByDay, ByLine
 from app.store.scripts import Scripts
+from models.base import WAREHOUSE
 
 PLACE_ROWS = 1 << 32
-# Ranking a large file by date sorts its rows, a correction hashes them.
+# Windows over a large file's rows sort them, a correction hashes them.
 SORT_MEMORY = "256MB"
+
+
+def first_id(place: int) -> int:
+    """Gives the first id of a place."""
+    return place * PLACE_ROWS + 1
+
+
+def end_id(place: int) -> int:
+    """Gives the last id that a place could have."""
+    return (place + 1) * PLACE_ROWS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +57,12 @@ class Appended:
     @property
     def first_id(self) -> int:
         """The first id of the place."""
-        return self.place * PLACE_ROWS + 1
+        return first_id(self.place)
 
     @property
     def end_id(self) -> int:
         """The last id that the place could have."""
-        return (self.place + 1) * PLACE_ROWS - 1
+        return end_id(self.place)
 
 
 async def find_place(connection: asyncpg.Connection, scripts: Scripts, load_id: int) -> int:
@@ -83,33 +101,75 @@ def _years_twice(earlier: asyncpg.Record) -> FileError:
     )
 
 
-async def append(
+async def is_new(
+    connection: asyncpg.Connection, scripts: Scripts, pipeline: str, place: int
+) -> bool:
+    """Whether a place has no rows yet."""
+    bounds = {"first_id": first_id(place), "end_id": end_id(place)}
+    answer: bool = await connection.fetchval(*scripts.call(f"merge/{pipeline}_is_new", **bounds))
+    return answer
+
+
+async def copy_rows(
+    connection: AsyncConnection,
+    scripts: Scripts,
+    to: Appends,
+    load_id: int,
+    columns: Sequence[str],
+    frames: AsyncGenerator[pl.DataFrame],
+    ranks: ByDay | ByLine,
+) -> None:
+    """Copies a new place's rows straight into the warehouse, inside the caller's transaction.
+
+    columns: those of the frames that the table has. frames: in the order of their lines.
+    """
+
+    async def numbered() -> AsyncGenerator[pl.DataFrame]:
+        async with aclosing(frames):
+            async for frame in frames:
+                ids, load = ranks.number(frame).alias(to.key), pl.lit(load_id).alias("load_id")
+                yield frame.select(ids, *columns, load)
+
+    async with aclosing(threads.map_ahead(encode_text, numbered())) as encoded:
+        await staging.copy_rows(
+            connection,
+            to.table,
+            [to.key, *columns, "load_id"],
+            encoded,
+            schema=scripts.schema(WAREHOUSE),
+            is_text=True,
+        )
+    crash_points.reach(Point.APPENDED)
+
+
+def appended(place: int, rows: int) -> Appended:
+    """Says what became of a new place's rows."""
+    last_id = place * PLACE_ROWS + rows
+    changed = first_id(place) if rows else None
+    return Appended(place, last_id, changed, is_new=True, counts=LoadCounts(inserted=rows))
+
+
+async def replace(
     connection: asyncpg.Connection,
     scripts: Scripts,
     pipeline: str,
     load_id: int,
     place: int,
     rows_staged: int,
-    *,
-    by_date: bool = True,
 ) -> Appended:
-    """Brings the staged rows into their place, inside the caller's transaction.
+    """Brings the staged rows into the place of those of an earlier load, rank by rank.
 
-    by_date: rank the rows by date and then line, not by line alone. Runs `merge/<pipeline>` for a
-    place without rows, else `merge/<pipeline>_replace`. Staging is the caller's to empty.
+    Runs `merge/<pipeline>_replace` inside the caller's transaction. Staging is the caller's to
+    empty.
     """
     await connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
-    first_id, last_id = place * PLACE_ROWS + 1, place * PLACE_ROWS + rows_staged
-    bounds = {"first_id": first_id, "end_id": first_id + PLACE_ROWS - 2}
-    values = {"load_id": load_id, "first_id": first_id, "by_date": by_date}
-    if await connection.fetchval(*scripts.call(f"merge/{pipeline}_is_new", **bounds)):
-        await connection.execute(*scripts.call(f"merge/{pipeline}", **values))
-        crash_points.reach(Point.APPENDED)
-        changed = first_id if rows_staged else None
-        return Appended(
-            place, last_id, changed, is_new=True, counts=LoadCounts(inserted=rows_staged)
-        )
-    values |= {"last_id": last_id, "end_id": bounds["end_id"]}
+    last_id = place * PLACE_ROWS + rows_staged
+    values = {
+        "load_id": load_id,
+        "first_id": first_id(place),
+        "last_id": last_id,
+        "end_id": end_id(place),
+    }
     [found] = await connection.fetch(*scripts.call(f"merge/{pipeline}_replace", **values))
     crash_points.reach(Point.CORRECTED)
     counts = LoadCounts(

@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format: frames to bytes and back.
+"""What COPY takes: frames to bytes, binary or CSV, and binary ones back.
 
 Source: PostgreSQL's documentation of COPY, "Binary Format".
 """
@@ -41,6 +41,20 @@ def encode_rows(frame: pl.DataFrame) -> Encoded:
     encoder.write_header()
     parts = [encoder.write_batch(batch) for batch in table.to_batches()]
     return b"".join([*parts, encoder.finish().removesuffix(TRAILER)])
+
+
+def encode_text(frame: pl.DataFrame) -> bytes:
+    """Gives the frame's rows as CSV, where null is nothing and an empty text is `""`.
+
+    Numbers have no zeros after their last decimal: binary rows would show all that the type has.
+    """
+    decimals = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.Decimal) and dtype.scale
+    ]
+    shown = pl.col(decimals).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    return frame.with_columns(shown).write_csv(include_header=False).encode()
 
 
 def is_fixed_width(dtypes: Sequence[pl.DataType]) -> bool:

@@ -1,4 +1,4 @@
-"""Copies rows into tables and out of them in binary: the only place that copies.
+"""Copies rows into tables and out of them: the only place that copies.
 
 SQLAlchemy begins its transaction with its own first statement, and a COPY through the driver
 before that would commit by itself; so `copy_rows` makes sure that a transaction is open.
@@ -25,11 +25,12 @@ async def copy_rows(
     encoded: AsyncIterable[Encoded],
     *,
     schema: str,
+    is_text: bool = False,
 ) -> None:
     """Copies encoded rows into a table, inside the connection's transaction.
 
-    Nothing is committed here. Raises RuntimeError, before anything is copied, where no
-    transaction is open.
+    is_text: whether they are CSV, not binary. Nothing is committed here. Raises RuntimeError,
+    before anything is copied, where no transaction is open.
     """
     driver = driver_connection(connection)
     if not driver.is_in_transaction():
@@ -38,13 +39,13 @@ async def copy_rows(
         raise RuntimeError("COPY needs an open transaction, or it would commit by itself")
 
     async def framed() -> AsyncIterable[Encoded]:
-        yield HEADER
+        yield b"" if is_text else HEADER
         async for rows in encoded:
             if driver.is_closed():
                 return
             yield rows
             crash_points.reach(Point.ROWS_SENT)
-        yield TRAILER
+        yield b"" if is_text else TRAILER
 
     driver.add_termination_listener(wake_writer)
     try:
@@ -53,7 +54,7 @@ async def copy_rows(
             schema_name=schema,
             columns=list(columns),
             source=framed(),  # type: ignore[arg-type]  # any buffer will do
-            format="binary",
+            format="csv" if is_text else "binary",
         )
     finally:
         driver.remove_termination_listener(wake_writer)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Protocol
 
@@ -12,8 +14,9 @@ import polars as pl
 
 from app import crash_points
 from app.crash_points import Point
-from app.domain import Contract, LoadCounts, Merge, Tally
-from app.store import appends, comparison, months, staging
+from app.domain import Appends, Contract, LoadCounts, Merge, Tally
+from app.store import appends, comparison, months, ranks, staging
+from app.store.appends import Appended
 from app.store.comparison import Rows
 from app.store.copy_format import encode_rows
 from app.store.direct import Query, compiled
@@ -43,8 +46,8 @@ async def prepared(month: Month, contract: type[Contract], rows: Rows) -> AsyncG
     if month.pipeline.merge is Merge.SCRIPT:
         yield await _stage(month, contract.column_names(), rows)
         return
-    if month.pipeline.merge is Merge.APPEND:
-        yield await _stage_in_place(month, contract.column_names(), rows)
+    if to := month.pipeline.appends:
+        yield await _bring_into_place(month, to, contract.column_names(), rows)
         return
     schema = {
         name: column.dtype for name, column in contract.columns().items() if name != "line_number"
@@ -59,11 +62,35 @@ async def _stage(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
     return staged
 
 
-async def _stage_in_place(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
-    driver = driver_connection(month.connection)
-    place = await appends.find_place(driver, month.scripts, month.load_id)
+async def _bring_into_place(
+    month: Month, to: Appends, columns: Sequence[str], rows: Rows
+) -> Prepared:
+    driver, scripts = driver_connection(month.connection), month.scripts
+    place = await appends.find_place(driver, scripts, month.load_id)
+    if await appends.is_new(driver, scripts, month.pipeline.name, place):
+        await _copy_into_place(month, to, place, columns, rows)
+        return CopiedIntoPlace(month, place)
     await _copy(month, month.pipeline.name, columns, rows)
-    return StagedInPlace(month, place)
+    return StagedForPlace(month, place)
+
+
+async def _copy_into_place(
+    month: Month, to: Appends, place: int, columns: Sequence[str], rows: Rows
+) -> None:
+    """Reads the file twice: for how many rows each day has, and for the rows."""
+    rows_of_days: Counter[date] = Counter()
+    async with aclosing(rows([to.day], ranks.count_days)) as counts:
+        async for each in counts:
+            rows_of_days.update(each)
+    await appends.copy_rows(
+        month.connection,
+        month.scripts,
+        to,
+        month.load_id,
+        [name for name in columns if name != "line_number"],
+        rows(columns, as_it_is),
+        ranks.ByDay(to.day, rows_of_days, appends.first_id(place)),
+    )
 
 
 async def _stage_month(month: Month, columns: Sequence[str], rows: Rows) -> Prepared:
@@ -116,8 +143,19 @@ class StagedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedInPlace:
-    """Rows in the feed's staging table, for a place of their own in the warehouse."""
+class CopiedIntoPlace:
+    """Rows in a new place of the warehouse, without what follows from them."""
+
+    month: Month
+    place: int
+
+    async def merge(self, tally: Tally) -> LoadCounts:
+        return await follow(self.month, appends.appended(self.place, tally.rows_staged))
+
+
+@dataclass(frozen=True, slots=True)
+class StagedForPlace:
+    """Rows in the feed's staging table, for the place of the warehouse that they correct."""
 
     month: Month
     place: int
@@ -125,7 +163,7 @@ class StagedInPlace:
     async def merge(self, tally: Tally) -> LoadCounts:
         month, driver = self.month, driver_connection(self.month.connection)
         await analyze(month, tally)
-        appended = await appends.append(
+        replaced = await appends.replace(
             driver,
             month.scripts,
             month.pipeline.name,
@@ -134,10 +172,22 @@ class StagedInPlace:
             tally.rows_staged,
         )
         await clear(month, tally)
-        if month.pipeline.follow:
-            await month.pipeline.follow(driver, month.scripts, appended)
-            crash_points.reach(Point.FOLLOWED)
-        return appended.counts
+        return await follow(month, replaced)
+
+
+async def follow(month: Month, appended: Appended) -> LoadCounts:
+    """Brings up to date what follows from a place's rows; gives what became of these."""
+    if month.pipeline.follow:
+        driver = driver_connection(month.connection)
+        await driver.execute(f"SET LOCAL work_mem = '{appends.SORT_MEMORY}'")
+        await month.pipeline.follow(driver, month.scripts, appended)
+        crash_points.reach(Point.FOLLOWED)
+    return appended.counts
+
+
+def as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leaves a frame of rows as it is."""
+    return frame
 
 
 def staged_table(month: Month) -> str:

@@ -1,12 +1,12 @@
 -- Replaces the applications of a corrected file, rank by rank; ranks beyond its end go.
--- Grain: application_id. Parameters: load_id, by_date as in risk_scores.sql; first_id, last_id: the
--- ids of the file's rows, end_id: the end of its place. Run by: the load, inside its transaction.
+-- Grain: application_id. Parameters: load_id, first_id, last_id: the ids of the file's rows, end_id:
+-- the end of its place. Run by: the load, inside its transaction.
 -- Returns: the row counts, and the first row whose score is new, another one, or gone.
 WITH ranked AS (
     SELECT
         CAST(:first_id AS bigint) - 1 + row_number() OVER (
             ORDER BY
-                CASE WHEN :by_date THEN application_date END,
+                application_date,
                 line_number
         ) AS application_id,
         trim_scale(amount_requested) AS amount_requested,

@@ -200,7 +200,6 @@ async def test_files_that_wait_together_are_loaded_one_by_one(folder: Folder) ->
     seen = await loader.look_at(arrival, tools)
     seen.opened.close()
 
-    assert seen.small is not None
     assert together.sound_files([seen, seen]) == []
 
 
