@@ -21,6 +21,7 @@ from app.lanes import Lanes
 from app.loader import Tools
 from app.patience import Step, Trouble, repeat, until_it_works, until_reachable
 from app.refresh import refresh
+from app.store import direct
 from app.store.engine import driver_connection, driver_errors
 from app.together import load_together, sound_files
 from app.watcher import Watcher
@@ -259,7 +260,7 @@ async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) 
 async def derive(tools: Tools) -> None:
     """Refreshes and exports once; what keeps it from that is logged and left to the next time."""
     with outlived("refresh or export has to wait"), driver_errors():
-        async with tools.engine.connect() as connection:
+        async with direct.connect(tools.engine) as connection:
             await refresh(driver_connection(connection), tools.settings)
             await export(driver_connection(connection), tools.settings)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -66,7 +66,10 @@ def compiled(statement: ClauseElement) -> Query:
 
 @asynccontextmanager
 async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Gives a connection on which a statement outside of `transaction` commits by itself."""
+    """Gives a connection on which a statement outside of `transaction` commits by itself.
+
+    After an error it is closed, and not used again: it may be to a server that is a standby now.
+    """
     committing = engine.execution_options(isolation_level="AUTOCOMMIT")
     connection = await committing.connect()
     while driver_connection(connection).is_closed():  # the server hung up while it was idle
@@ -75,6 +78,10 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         connection = await committing.connect()
     try:
         yield connection
+    except BaseException:
+        with suppress(Exception):
+            await connection.invalidate()
+        raise
     finally:
         await connection.close()
 

@@ -74,6 +74,12 @@ IN_OUR_WORDS = (
         RetryableError,
         "Another session holds a lock that this needs; `SELECT * FROM pg_locks` shows whose ({})",
     ),
+    (asyncpg.DiskFullError, RetryableError, "The database's disk is full: {}"),
+    (
+        asyncpg.ReadOnlySQLTransactionError,
+        RetryableError,
+        "The database is read-only now, as a standby is: {}",
+    ),
     (PASSING, RetryableError, "The database cannot do this now: {}"),
 )
 
@@ -120,7 +126,7 @@ def describe_unreachable(error: BaseException) -> str:
         case TimeoutError():
             return "it does not answer in time"
         case FileNotFoundError():
-            return "no server has made its socket there"
+            return "no server listens at its socket"
         case OSError(errno=int(), strerror=str(words)):
             return words
     return said

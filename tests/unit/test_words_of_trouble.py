@@ -67,7 +67,7 @@ async def test_an_address_without_a_server_is_named() -> None:
 
 async def test_a_socket_that_is_not_there_is_said_to_have_no_server() -> None:
     connecting = asyncpg.connect(host="/nowhere", user="me")
-    assert words(await raised_by(connecting)) == "no server has made its socket there"
+    assert words(await raised_by(connecting)) == "no server listens at its socket"
 
 
 @pytest.mark.parametrize(
