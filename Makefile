@@ -59,6 +59,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/audit.py
 
 # Pins every package with its hashes, and keeps index addresses out of the lock.
 lock: | $(PIPENV)

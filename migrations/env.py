@@ -30,19 +30,19 @@ from models.base import OPS
 # One migration at a time, over all hosts: the key is Sluice's own, any fixed number would do.
 MIGRATION_LOCK = 7_583_923_001
 LOCK_TIMEOUT = "10s"
-OWNER = f"""
+OWNER = """
 SELECT
     pg_get_userbyid(relowner) AS owner,
     current_user AS login,
     pg_has_role(relowner, 'USAGE') AS may_migrate
 FROM pg_class
-WHERE oid = to_regclass('{OPS}.alembic_version')
+WHERE oid = to_regclass(:table)
 """
 
 
 def require_owner(connection: Connection) -> None:
     """Raises ConfigError when this login may not change the tables that are there."""
-    found = connection.execute(text(OWNER)).one_or_none()
+    found = connection.execute(text(OWNER), {"table": f"{OPS}.alembic_version"}).one_or_none()
     if found and not found.may_migrate:
         raise ConfigError(
             f"Migrations need the rights of {found.owner}, who owns the tables, and this address is"

@@ -28,7 +28,8 @@ from app.store.staging import copy_rows
 SATURDAY = 5
 BATCH_ROWS = 100_000
 COLUMNS = ("created_at", "value")
-OF_MONTH = "WHERE created_at >= :start AND created_at < :end"
+COUNT_MONTH = "SELECT count(*) FROM entity WHERE created_at >= :start AND created_at < :end"
+DELETE_MONTH = "DELETE FROM entity WHERE created_at >= :start AND created_at < :end"
 TYPES: dict[str, type[pl.DataType]] = {"integer": pl.Int32, "bigint": pl.Int64}
 TYPE_OF_VALUE = """
 SELECT CAST(CAST(atttypid AS regtype) AS text)
@@ -77,11 +78,9 @@ async def simulate(address: str, settings: Settings, year: int, month: int) -> S
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MAKING})
             await make_table(connection)
             await mark_table(connection, settings)
-            deleted = await connection.execute(text(f"DELETE FROM entity {OF_MONTH}"), bounds)
+            deleted = await connection.execute(text(DELETE_MONTH), bounds)
             await insert_month(connection, settings, year, month)
-            inserted = await connection.scalar(
-                text(f"SELECT count(*) FROM entity {OF_MONTH}"), bounds
-            )
+            inserted = await connection.scalar(text(COUNT_MONTH), bounds)
     return Simulated(deleted.rowcount, inserted)
 
 

@@ -149,8 +149,8 @@ class TopicReader:
             found=f"no message with the offset {position} in partition {partition} of the topic"
             f" {self._topic!r}, which is to be read next",
             expected="all messages from there on",
-            remedy="if the topic was made anew, or messages were deleted before they were read,"
-            " go on with the oldest there is: DELETE FROM ops.stream_offset WHERE topic ="
+            remedy="if the topic was made anew, or messages were deleted before they were"  # noqa: S608
+            " read, go on with the oldest there is: DELETE FROM ops.stream_offset WHERE topic ="
             f" '{self._topic}' AND partition = {partition}",
         )
 
