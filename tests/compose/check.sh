@@ -196,10 +196,10 @@ check_adminer() {
   grep -Eq 'name=.auth\[server\].[^>]*value=.db.' <<<"$page" || fail "Adminer's server is not filled in: $page"
   page=$(curl --silent --show-error --max-time 20 --location --cookie-jar "$work/cookies" --cookie "$work/cookies" \
     --data-urlencode 'auth[driver]=pgsql' --data-urlencode 'auth[server]=db' --data-urlencode 'auth[db]=sluice' \
-    --data-urlencode 'auth[username]=sluice' --data-urlencode 'auth[password]=sluice' \
-    "$address/?pgsql=db&username=sluice&db=sluice&ns=warehouse") || fail "Adminer does not take the login"
+    --data-urlencode 'auth[username]=sluice_reader' --data-urlencode 'auth[password]=sluice' \
+    "$address/?pgsql=db&username=sluice_reader&db=sluice&ns=warehouse") || fail "Adminer does not take the login"
   grep -q 'default_liquidation_rolling_avg' <<<"$page" || fail "Adminer does not list the view after the login: $page"
-  ok "Adminer is on 127.0.0.1:$ADMINER_PORT with the server filled in, and shows the views after the login"
+  ok "Adminer is on 127.0.0.1:$ADMINER_PORT with the server filled in, and shows the views after the reader's login"
 }
 
 # The status lines of the daemon, by its command line, as /proc shows them.
@@ -211,9 +211,49 @@ check_confinement() {
   equal "the daemon's user" "$(awk '/^Uid:/{print $2, $3, $4}' <<<"$status")" "1000 1000 1000"
   equal "its capabilities" "$(awk '/^CapEff:/{print $2}' <<<"$status")" "$cap_lease_only"
   equal "those it could ever get" "$(awk '/^CapBnd:/{print $2}' <<<"$status")" "$cap_lease_only"
-  equal "read-only root" "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$APP_CONTAINER")" true
+  # The container's first program has less still: the file capability of setpriv is the only way to any.
+  equal "capabilities of the container's first program" \
+    "$(compose exec -T app awk '/^Cap(Inh|Prm|Eff|Bnd|Amb):/{print $2}' /proc/1/status </dev/null | sort | uniq -c | awk '{print $1, $2}' | paste -sd ' ')" \
+    "4 0000000000000000 1 $cap_lease_only"
+  equal "its root, its memory and its number of programs" \
+    "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' "$APP_CONTAINER")" \
+    "true 2147483648 512"
   ! docker run --rm "$image" sh -c 'echo x >>app/__init__.py' 2>/dev/null || fail "the app user can change the code"
-  ok "the daemon is uid 1000 with CAP_LEASE alone, on a read-only root, and cannot change its code"
+  ! compose exec -T --user 0 app sh -c 'echo x >>app/__init__.py' </dev/null 2>/dev/null || fail "root can change the code in the container"
+  equal "files that change the user of who runs them" "$(docker run --rm --user 0 "$image" find / -xdev -type f -perm /6000)" ""
+  ok "the daemon is uid 1000 with CAP_LEASE alone, on a read-only root, within limits, and nobody can change its code"
+}
+
+# Every service but the app, which cannot have CAP_LEASE then, gives up gaining any right.
+check_other_services() {
+  local id name
+  for id in $(compose ps --quiet db cron adminer); do
+    name=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}}' "$id")
+    equal "what $name drops, and what it may not regain" \
+      "$(docker inspect --format '{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.HostConfig.ReadonlyRootfs}}' "$id")" \
+      "[ALL] [no-new-privileges:true] true"
+    [ "$(docker inspect --format '{{.HostConfig.Memory}}' "$id")" -gt 0 ] || fail "the memory of $name has no limit"
+    [ "$(docker inspect --format '{{.HostConfig.PidsLimit}}' "$id")" -gt 0 ] || fail "the programs of $name have no limit"
+  done
+  ok "db, cron and adminer run with few capabilities, a read-only root and limits"
+}
+
+# as_reader SQL: what the reader's login gives, by the network as Adminer does it.
+as_reader() { compose exec -T -e PGPASSWORD=sluice db psql -h db -U sluice_reader -d sluice -XAtc "$1" </dev/null 2>&1; }
+
+check_roles() {
+  equal "as whom the app works" "$(query "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'sluice'")" sluice_app
+  equal "the owner's login beside the app" "$(compose exec -T cron sh -c 'echo "$OWNER_DATABASE_URL$POSTGRES_PASSWORD"' </dev/null)" ""
+  equal "what the reader sees" "$(as_reader "SELECT count(*) FROM warehouse.loans")" "$loans_rows"
+  equal "its time limit" "$(as_reader "SHOW statement_timeout")" 2min
+  local said statement
+  for statement in "DELETE FROM warehouse.loans" "SELECT * FROM staging.loans" "CREATE TABLE public.mine (n int)" "CREATE TEMP TABLE mine (n int)"; do
+    said=$(as_reader "$statement") && fail "the reader may: $statement"
+    grep -Eq 'permission denied|read-only transaction' <<<"$said" || fail "the reader is refused for another reason: $said"
+  done
+  said=$(compose exec -T -e PGPASSWORD=wrong db psql -h db -U sluice_reader -d sluice -XAtc 'SELECT 1' </dev/null 2>&1) && fail "any password will do"
+  grep -q 'password authentication failed' <<<"$said" || fail "a wrong password is refused for another reason: $said"
+  ok "the app works as sluice_app, and sluice_reader reads the warehouse and nothing else"
 }
 
 check_migrations() {
@@ -300,6 +340,8 @@ copy_tree
 bring_up
 check_copied_file
 check_confinement
+check_other_services
+check_roles
 check_adminer
 check_migrations
 check_slow_writer

@@ -14,7 +14,13 @@ from app.settings import Settings, is_local, load_settings
 
 PROJECT = Path(__file__).parents[2]
 ELSEWHERE = {"KAFKA_BOOTSTRAP_SERVERS"}
-CONTAINERS_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "PULL_SCHEDULE"}
+CONTAINERS_ONLY = {
+    "POSTGRES_USER",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_DB",
+    "PULL_SCHEDULE",
+    "SOURCE_PASSWORD",
+}
 FILES = {f"{name}_FILE" for names in SECRETS for name in names}
 URL = "postgresql://reader:hush@db.example:5432/lake"
 
