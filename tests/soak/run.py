@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,11 +175,13 @@ def megabytes(stage: Stage) -> int:
 
 def tell_speed(loads: Sequence[Row], drops: Sequence[Drop], verdict: Verdict) -> None:
     """From a file's last byte to its load's end; waiting for what was down or locked included."""
-    ended = {(load["file_name"], load["sha256"]): load["finished_at"] for load in loads}
+    ended: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    for load in loads:
+        if load["status"] != "failed":
+            key = load["file_name"], load["sha256"]
+            ended[key].append(load["finished_at"].timestamp())
     waits = [
-        ended[drop.file_name, drop.sha256].timestamp() - drop.at
-        for drop in drops
-        if (drop.file_name, drop.sha256) in ended
+        found.popleft() - drop.at for drop in drops if (found := ended[drop.file_name, drop.sha256])
     ]
     if waits:
         seen = f"{median(waits):.2f} s median, {max(waits):.0f} s at most"
