@@ -5,6 +5,7 @@ Source: PostgreSQL's documentation of COPY, "Binary Format".
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -43,7 +44,7 @@ def encode_rows(frame: pl.DataFrame) -> Encoded:
     return b"".join([*parts, encoder.finish().removesuffix(TRAILER)])
 
 
-def encode_text(frame: pl.DataFrame) -> bytes:
+def encode_text(frame: pl.DataFrame) -> Encoded:
     """Gives the frame's rows as CSV, where null is nothing and an empty text is `""`.
 
     Numbers have no zeros after their last decimal: binary rows would show all that the type has.
@@ -54,7 +55,9 @@ def encode_text(frame: pl.DataFrame) -> bytes:
         if isinstance(dtype, pl.Decimal) and dtype.scale
     ]
     shown = pl.col(decimals).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-    return frame.with_columns(shown).write_csv(include_header=False).encode()
+    rows = io.BytesIO()
+    frame.with_columns(shown).write_csv(rows, include_header=False)
+    return rows.getbuffer()
 
 
 def is_fixed_width(dtypes: Sequence[pl.DataType]) -> bool:
