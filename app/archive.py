@@ -94,7 +94,8 @@ def store(loaded: LoadedFile, target: Path) -> Stored:
     claim = claims.claim_path(loaded)
     outcome = take(loaded, claim)
     is_moved = outcome is Outcome.MOVED and move_claim(claim, loaded, target)
-    is_stored = is_moved or save_content(loaded, target)
+    is_intact = outcome is Outcome.MOVED or claims.holds_loaded_bytes(loaded)
+    is_stored = is_moved or (is_intact and save_content(loaded, target))
     if outcome is Outcome.MOVED and is_stored:
         claim.unlink(missing_ok=True)
     elif outcome is Outcome.MOVED:

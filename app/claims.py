@@ -42,7 +42,7 @@ class LoadedFile:
     """A file whose load is over.
 
     opened: the descriptor it was read from, still open; its position is not used.
-    identity: as it was when reading began. name: printable.
+    identity, sha256: as they were when reading began. name: printable.
     keep_source: copy only, for files that were loaded from outside the imports folder.
     stopped: once it is set, a copy under way is given up.
     """
@@ -50,6 +50,7 @@ class LoadedFile:
     source: Path
     opened: BinaryIO
     identity: Identity
+    sha256: str
     name: str
     load_id: int
     keep_source: bool = False
@@ -59,9 +60,12 @@ class LoadedFile:
 def claim_source(loaded: LoadedFile, claim: Path) -> Outcome:
     """Takes the source away to the claim's path; MOVED only when it holds what was loaded."""
     if files.identity_at(claim) is None:
-        outcome = compare(loaded, files.identity_at(loaded.source))
+        current = files.identity_at(loaded.source)
+        outcome = compare(loaded, current)
         if outcome is not Outcome.MOVED:
             return outcome
+        if current != loaded.identity and not holds_loaded_bytes(loaded):
+            return Outcome.CHANGED
         if not rename_to(claim, loaded.source):
             return Outcome.GONE
         crash_points.reach(Point.TAKEN)
@@ -96,6 +100,11 @@ def compare(loaded: LoadedFile, current: Identity | None) -> Outcome:
     if current.has_same_content(loaded.identity):
         return Outcome.MOVED
     return Outcome.CHANGED if current.is_same_file(loaded.identity) else Outcome.REPLACED
+
+
+def holds_loaded_bytes(loaded: LoadedFile) -> bool:
+    """Whether the file that was loaded still has its bytes, whatever its dates say. Blocks."""
+    return files.sha256_of(loaded.opened.fileno(), loaded.stopped) == loaded.sha256
 
 
 def put_back(claim: Path, home: Path) -> None:

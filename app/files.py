@@ -6,8 +6,10 @@ The watcher's folder rules, the completeness check and the archive stand on it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from app.errors import FileChangedError, FileError, RetryableError
 # O_NONBLOCK: a named pipe without a writer would block the open for ever.
 # O_NOFOLLOW: a symbolic link could lead out of the folder.
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+HASHED_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ class Identity:
         return (self.device, self.inode) == (other.device, other.inode)
 
     def has_same_content(self, other: Identity) -> bool:
-        """Whether both are one file that was not written to; a rename does not count as writing."""
+        """Whether both are one file that was not written to; a rename does not count as writing.
+
+        Nor does writing as much and giving the file its old date again, as some copying does.
+        """
         return self.is_same_file(other) and (
             (self.file_bytes, self.mtime_ns) == (other.file_bytes, other.mtime_ns)
         )
@@ -99,6 +106,21 @@ def identity_at(path: Path) -> Identity | None:
         return Identity.of(path.lstat())
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def sha256_of(descriptor: int, stopped: threading.Event) -> str:
+    """Gives the SHA-256 of a file's bytes, in hex, wherever its position is. Blocks.
+
+    Raises RetryableError soon after `stopped` is set; a large file takes longer than a stop may.
+    """
+    sha256 = hashlib.sha256()
+    position = 0
+    while chunk := os.pread(descriptor, HASHED_BYTES, position):
+        if stopped.is_set():
+            raise RetryableError("The file was being hashed when the service stopped")
+        sha256.update(chunk)
+        position += len(chunk)
+    return sha256.hexdigest()
 
 
 def is_unchanged(path: Path, identity: Identity) -> bool:

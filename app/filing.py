@@ -82,6 +82,7 @@ def loaded_file(load: Load, examined: Examined) -> LoadedFile:
         source=examined.arrival.path,
         opened=examined.opened,
         identity=examined.identity,
+        sha256=examined.content.sha256,
         name=examined.arrival.name,
         load_id=load.load_id,
     )

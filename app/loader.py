@@ -22,7 +22,7 @@ from app import crash_points, files, threads
 from app.crash_points import Point
 from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
-from app.examine import Examined, examine, require_in_place, require_unchanged
+from app.examine import Examined, examine, require_as_examined, require_in_place, require_unchanged
 from app.filing import file_away
 from app.kept import find_earlier
 from app.known_copies import KnownCopies
@@ -246,7 +246,7 @@ async def bring_rows(
     reading = Reading(reader, route, rejects, tools.settings, order.on_progress, examined.small)
     month = Month(connection, tools.scripts, route.pipeline, route.facts, load_id)
     async with warehouse.prepared(month, reading.contract, reading.rows) as rows:
-        require_unchanged(examined)
+        await require_as_examined(examined)
         crash_points.reach(Point.STAGED)
         merged = await rows.merge(reading.tally)
     crash_points.reach(Point.MERGED)

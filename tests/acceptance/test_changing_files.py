@@ -115,6 +115,31 @@ async def test_a_file_that_is_overwritten_in_place_while_it_loads_ends_with_what
     assert (await front.loans(), front.waiting) == (NEW, {})
 
 
+@pytest.mark.parametrize(
+    ("table", "status"), [("staging.loans", "failed"), ("warehouse.loans", "loaded")]
+)
+async def test_a_correction_of_the_same_size_and_date_is_told_from_the_file_that_loads(
+    table: str, status: str, front: Front, daemon: Daemon
+) -> None:
+    corrected = {day: (loans + 1, bad, sold) for day, (loans, bad, sold) in OLD.items()}
+    old, new = loans_csv(OLD), loans_csv(corrected)
+    assert len(old) == len(new)
+    async with front.sql.transaction():
+        await front.sql.execute(f"LOCK TABLE {table}")
+        front.copy_like_docker("loans.csv", old)
+        await until(lambda: load_waits(front.sql), "a load that waits")
+        front.copy_like_docker("loans.csv", new)
+
+    loads = await front.filed(2)
+
+    assert [(load["status"], load["filed_path"] is None) for load in loads] == [
+        (status, True),
+        ("loaded", False),
+    ]
+    assert front.filed_file(loads[1])[0] == new
+    assert (await front.loans(), front.waiting) == (corrected, {})
+
+
 async def test_a_file_that_is_cut_short_while_it_is_read_leaves_no_load_behind(
     front: Front, daemon: Daemon
 ) -> None:

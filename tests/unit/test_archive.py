@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -77,9 +78,9 @@ def opened() -> Iterator[Callable[..., LoadedFile]]:
     def open_loaded(source: Path, load_id: int = 12, *, keep_source: bool = False) -> LoadedFile:
         file = files.open_file(source)
         kept.append(file)
-        file.read()
+        sha256 = hashlib.sha256(file.read()).hexdigest()
         identity = files.identity_of(file.fileno())
-        return LoadedFile(source, file, identity, source.name, load_id, keep_source)
+        return LoadedFile(source, file, identity, sha256, source.name, load_id, keep_source)
 
     yield open_loaded
     for file in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from app import files, filing
 from app.claims import LoadedFile
 from app.errors import RetryableError
 from app.settings import Settings
+
+SHA256 = hashlib.sha256(b"a,b\n").hexdigest()
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_a_file_that_could_not_be_moved_is_back_in_its_place_for_the_next_attemp
     settings = Settings(imports_dir=tmp_path / "imports", archive_dir=tmp_path / "archive")
     with files.open_file(source) as opened:
         identity = files.identity_of(opened.fileno())
-        loaded = LoadedFile(source, opened, identity, "loans.csv", 7)
+        loaded = LoadedFile(source, opened, identity, SHA256, "loans.csv", 7)
         with pytest.raises(RetryableError) as trouble:
             filing.move(loaded, None, settings)
         assert str(trouble.value) == (
@@ -69,7 +72,9 @@ def test_a_copy_is_given_up_when_the_service_stops_and_the_file_is_back_in_its_p
     source.write_bytes(b"a,b\n")
     settings = Settings(imports_dir=tmp_path / "imports", archive_dir=tmp_path / "archive")
     with files.open_file(source) as opened:
-        loaded = LoadedFile(source, opened, files.identity_of(opened.fileno()), "loans.csv", 7)
+        loaded = LoadedFile(
+            source, opened, files.identity_of(opened.fileno()), SHA256, "loans.csv", 7
+        )
         calls = []
 
         def send_one_byte(*_: Any) -> int:
