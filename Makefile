@@ -29,6 +29,11 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
 
+# All 200 runs of drops, kills and restarts; `make test` does the first 12.
+.PHONY: kills
+kills: setup
+	KILL_RUNS=200 $(BIN)/python -m pytest --numprocesses=2 --durations=0 tests/acceptance/test_random_kills.py $(ARGS)
+
 # The stream's tests on a real Apache Kafka, where Java and Maven are there to fetch and run one.
 .PHONY: test-kafka
 test-kafka: setup
@@ -38,6 +43,12 @@ test-kafka: setup
 .PHONY: soak
 soak: setup
 	MINUTES="$(MINUTES)" SEED="$(SEED)" KEEP="$(KEEP)" $(BIN)/python -m tests.soak
+
+# Whatever people do to the imports folder, at random: another, longer run of the model each time.
+.PHONY: model
+EXAMPLES ?= 500
+model: setup
+	MODEL_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/model $(ARGS)
 
 # What the benchmarks measure beside, in an environment of its own: its packages cannot disturb ours.
 benchmarks/.venv/.synced: benchmarks/Pipfile.lock | $(PIPENV)

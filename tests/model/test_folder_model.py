@@ -55,6 +55,6 @@ def test_what_people_drop_is_loaded_as_the_rules_say(world: World) -> None:
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
-            print_blob=False,
+            print_blob=bool(EXAMPLES),
         ),
     )
