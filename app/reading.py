@@ -17,6 +17,7 @@ from app.domain import Batch, Contract, Merge, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
 from app.readers import Reader
+from app.readers.panics import panics_as_errors
 from app.settings import Settings
 from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import RejectSpool
@@ -50,10 +51,11 @@ def read_batches(reader: Reader, route: Route, contract: type[Contract]) -> Iter
     """Gives the file's batches as they stand. Blocks."""
     columns = {} if route.pipeline.prepares_text else contract.columns()
     types = {name: column.dtype for name, column in columns.items()}
-    with disk_errors():
+    with disk_errors(), panics_as_errors():
         yield from reader.batches(route.names, types)
 
 
+@panics_as_errors()
 def check_batch(
     batch: Batch,
     route: Route,

@@ -29,45 +29,46 @@ def read(content: bytes) -> list[Batch]:
 EAST = timezone(timedelta(hours=2))
 
 
-@pytest.mark.parametrize(
-    ("value", "kind", "expected"),
-    [
-        (7, pa.int64(), "7"),
-        (255, pa.uint8(), "255"),
-        (5.0, pa.float64(), "5.0"),
-        (0.1, pa.float64(), "0.1"),
-        (0.1, pa.float32(), "0.1"),
-        (Decimal("1.50"), pa.decimal128(9, 2), "1.50"),
-        (True, pa.bool_(), "true"),
-        (" é,\n", pa.string(), " é,\n"),
-        ("x", pa.large_string(), "x"),
-        ("x", pa.dictionary(pa.int32(), pa.string()), "x"),
-        ("", pa.string(), None),
-        (None, pa.string(), None),
-        (None, pa.null(), None),
-        (date(2023, 1, 5), pa.date32(), "2023-01-05"),
-        (time(4, 5, 6), pa.time64("us"), "04:05:06"),
-        (datetime(2023, 1, 5, 4, 5, 6), pa.timestamp("s"), "2023-01-05 04:05:06"),  # noqa: DTZ001
-        (
-            datetime(2023, 1, 5, 4, 5, 6, 120_000),  # noqa: DTZ001
-            pa.timestamp("ms"),
-            "2023-01-05 04:05:06.120000",
-        ),
-        (
-            datetime(2023, 1, 5, 4, 5, 6, 7),  # noqa: DTZ001
-            pa.timestamp("ns"),
-            "2023-01-05 04:05:06.000007",
-        ),
-        (
-            datetime(2023, 1, 5, 1, 5, 6, tzinfo=EAST),
-            pa.timestamp("us", "Europe/Berlin"),
-            "2023-01-04 23:05:06",
-        ),
-    ],
-)
-def test_a_value_becomes_text(value: object, kind: pa.DataType, expected: str | None) -> None:
-    (batch,) = read(write(pa.table({"a": pa.array([value], kind)})))
-    assert batch.frame.rows() == [(1, 1, expected)]
+# A value, its type, and the text that a CSV export would hold.
+VALUES = [
+    (7, pa.int64(), "7"),
+    (255, pa.uint8(), "255"),
+    (5.0, pa.float64(), "5.0"),
+    (0.1, pa.float64(), "0.1"),
+    (0.1, pa.float32(), "0.1"),
+    (Decimal("1.50"), pa.decimal128(9, 2), "1.50"),
+    (True, pa.bool_(), "true"),
+    (" é,\n", pa.string(), " é,\n"),
+    ("x", pa.large_string(), "x"),
+    ("x", pa.dictionary(pa.int32(), pa.string()), "x"),
+    ("", pa.string(), None),
+    (None, pa.string(), None),
+    (None, pa.null(), None),
+    (date(2023, 1, 5), pa.date32(), "2023-01-05"),
+    (time(4, 5, 6), pa.time64("us"), "04:05:06"),
+    (datetime(2023, 1, 5, 4, 5, 6), pa.timestamp("s"), "2023-01-05 04:05:06"),  # noqa: DTZ001
+    (
+        datetime(2023, 1, 5, 4, 5, 6, 120_000),  # noqa: DTZ001
+        pa.timestamp("ms"),
+        "2023-01-05 04:05:06.120000",
+    ),
+    (
+        datetime(2023, 1, 5, 4, 5, 6, 7),  # noqa: DTZ001
+        pa.timestamp("ns"),
+        "2023-01-05 04:05:06.000007",
+    ),
+    (
+        datetime(2023, 1, 5, 1, 5, 6, tzinfo=EAST),
+        pa.timestamp("us", "Europe/Berlin"),
+        "2023-01-04 23:05:06",
+    ),
+]
+
+
+def test_values_become_text() -> None:
+    columns = [pa.array([value], kind) for value, kind, _ in VALUES]
+    (batch,) = read(write(pa.Table.from_arrays(columns, [f"c{k}" for k in range(len(columns))])))
+    assert batch.frame.rows() == [(1, 1, *(expected for *_, expected in VALUES))]
 
 
 def test_the_header_keeps_its_order_and_names_may_repeat() -> None:
