@@ -18,6 +18,8 @@ CONNECT_SECONDS = 10
 # server keeps a dead session's locks for two hours, and a load waits for ever for a dead server.
 SERVER_SETTINGS = {
     "application_name": "sluice",
+    # Past this whoever waits for somebody's lock says so, and leaves the work to the next run.
+    "lock_timeout": "60s",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

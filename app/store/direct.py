@@ -22,7 +22,7 @@ from app.store.engine import driver_connection
 # A statement waits for somebody's lock for some seconds at most, so that what is waited for can
 # be said before it is tried again.
 LOCK_WAIT = "3s"
-BEGIN = f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+LIMIT_LOCK_WAIT = f"SET lock_timeout = '{LOCK_WAIT}'"
 log = logging.getLogger("sqlalchemy.engine.driver")
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
@@ -76,6 +76,9 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.invalidate()
         await connection.close()
         connection = await committing.connect()
+    if not connection.info.get(LIMIT_LOCK_WAIT):
+        await driver_connection(connection).execute(LIMIT_LOCK_WAIT)
+        connection.info[LIMIT_LOCK_WAIT] = True
     try:
         yield connection
     except BaseException:
@@ -90,7 +93,7 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """One transaction on a connection of `connect`, begun at once; rolled back on any error."""
     driver = driver_connection(connection)
-    await driver.execute(BEGIN)
+    await driver.execute("BEGIN")
     try:
         yield
         await driver.execute("COMMIT")
