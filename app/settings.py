@@ -29,6 +29,7 @@ from app.errors import ConfigError
 from app.secret_files import read_secret_files
 
 SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # Those of libpq that the driver understands too.
 ADDRESS_OPTIONS = ("host", "port", "ssl", "sslmode")
@@ -79,6 +80,14 @@ class Settings(BaseSettings):
     # Above it, values would not fit the source's column.
     random_main_controller: int = Field(default=100, ge=1, le=50_000_000)
     kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: str | None = Field(default=None, repr=False)
+    kafka_ssl_ca_location: Path | None = None
+    kafka_ssl_certificate_location: Path | None = None
+    kafka_ssl_key_location: Path | None = None
+    kafka_ssl_key_password: str | None = Field(default=None, repr=False)
     kafka_group: str = Field(default="sluice", min_length=1)
     kafka_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     kafka_batch_seconds: float = Field(default=1.0, gt=0, le=60)
@@ -114,6 +123,12 @@ class Settings(BaseSettings):
     debug_logs: bool = False
     echo_sql: bool = False
     log_json: bool = False
+
+    @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
+    @classmethod
+    def accept_any_case(cls, given: object) -> object:
+        """Takes names of Kafka's in small letters, too."""
+        return given.upper() if isinstance(given, str) else given
 
     @field_validator("database_url", "owner_database_url", "source_database_url")
     @classmethod

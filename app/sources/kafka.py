@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from app.errors import BrokerUnreachableError, ConfigError
 from app.settings import Settings
+from app.sources.kafka_security import security_options
 
 # What the client says by itself, such as a line for each attempt to connect.
 CLIENT_LOG = logging.getLogger("librdkafka")
@@ -27,7 +28,7 @@ AWAY = (
 def client_options(settings: Settings) -> dict[str, Any]:
     """Gives what every client is made with.
 
-    Raises ConfigError when no broker is set.
+    Raises ConfigError when no broker is set, or when settings do not go together.
     """
     if not settings.kafka_bootstrap_servers:
         raise ConfigError(
@@ -38,6 +39,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": "sluice",
         "logger": CLIENT_LOG,
+        **security_options(settings),
     }
 
 

@@ -53,6 +53,14 @@ def test_defaults_are_those_the_design_lists() -> None:
         "source_timeout_seconds": 600.0,
         "random_main_controller": 100,
         "kafka_bootstrap_servers": None,
+        "kafka_security_protocol": "PLAINTEXT",
+        "kafka_sasl_mechanism": None,
+        "kafka_sasl_username": None,
+        "kafka_sasl_password": None,
+        "kafka_ssl_ca_location": None,
+        "kafka_ssl_certificate_location": None,
+        "kafka_ssl_key_location": None,
+        "kafka_ssl_key_password": None,
         "kafka_group": "sluice",
         "kafka_batch_rows": 10_000,
         "kafka_batch_seconds": 1.0,
@@ -276,6 +284,8 @@ def test_the_three_schemas_need_three_names(
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hush")
+    monkeypatch.setenv("KAFKA_SSL_KEY_PASSWORD", "hush")
 
     assert "hush" not in repr(load_settings())
     assert "hush" not in str(load_settings())
