@@ -91,6 +91,7 @@ def store(loaded: LoadedFile, target: Path) -> Stored:
     if loaded.keep_source:
         is_stored = save_content(loaded, target)
         return Stored(target, Outcome.KEPT) if is_stored else Stored(None, Outcome.CHANGED)
+    require_room(loaded, target)
     claim = claims.claim_path(loaded)
     outcome = take(loaded, claim)
     is_moved = outcome is Outcome.MOVED and move_claim(claim, loaded, target)
@@ -102,6 +103,23 @@ def store(loaded: LoadedFile, target: Path) -> Stored:
         claims.put_back(claim, loaded.source)
     claims.remove_empty(claim.parent)
     return Stored(target, outcome) if is_stored else Stored(None, Outcome.CHANGED)
+
+
+def require_room(loaded: LoadedFile, target: Path) -> None:
+    """Raises OSError, with nothing moved, where the target's folder cannot take the file.
+
+    A file that is taken and put back again looks like a new one, which is tried at once.
+    """
+    folder = target.parent
+    if files.identity_at(target):
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    disk, status = os.statvfs(folder), os.fstat(loaded.opened.fileno())
+    takes_a_copy = status.st_nlink > 1 or status.st_dev != folder.stat().st_dev
+    is_known = disk.f_blocks > 0  # some file systems tell nothing
+    if takes_a_copy and is_known and disk.f_bavail * disk.f_frsize < loaded.identity.file_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def take(loaded: LoadedFile, claim: Path) -> Outcome:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -417,6 +418,33 @@ def test_trouble_of_the_disk_is_raised_and_the_same_call_later_ends_the_move(
     assert archive.archive(loaded, other_disk, AT).outcome is Outcome.MOVED
     assert tree(other_disk) == {"2023/05/09/12_x.csv": CONTENT}
     assert tree(imports) == {}
+
+
+@pytest.mark.parametrize("trouble", ["no room for a copy", "a folder that is closed"])
+def test_a_file_that_cannot_be_kept_now_is_not_even_touched(
+    trouble: str,
+    imports: Path,
+    store: Path,
+    tmp_path: Path,
+    opened: Callable[..., LoadedFile],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = drop(imports / "x.csv")
+    os.link(source, tmp_path / "its other name, so that it is copied")
+    loaded, before = opened(source), source.stat()
+    if trouble == "no room for a copy":
+        disk = SimpleNamespace(f_blocks=100, f_bavail=0, f_frsize=4096)
+        monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    else:
+        monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+
+    with pytest.raises(OSError, match=r"No space left|Permission denied") as error:
+        archive.archive(loaded, store, AT)
+
+    assert error.value.filename == str(store / "2023/05/09")
+    # Its change time would move with a rename, and make the watcher hand it over anew.
+    assert source.stat() == before
+    assert tree(store) == {}
 
 
 def test_a_note_that_finds_no_room_leaves_nothing_and_the_file_where_it_is(
