@@ -82,3 +82,8 @@ lock: | $(PIPENV)
 
 clean:
 	rm -rf .venv benchmarks/.venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+# Hypothesis and atheris, side by side, look for files that are neither accounted for nor refused.
+.PHONY: fuzz
+fuzz: setup
+	$(BIN)/python -m tests.fuzz $(or $(MINUTES),10)
