@@ -9,6 +9,9 @@ import pytest
 
 from app.settings import Settings
 from tests import brokers
+from tests.acceptance import forked
+from tests.acceptance.crash_walk import Side
+from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Daemon, Front
 from tests.acceptance.streams import StreamProcess
 from tests.brokers import Broker, Topic
@@ -75,3 +78,16 @@ async def consume(settings: Settings) -> AsyncIterator[Consume]:
     yield start
     for process in started:
         await process.stop()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Starts commands at once, one after the other."""
+    with forked.serving() as commands:
+        yield commands
+
+
+@pytest.fixture
+def side(front: Front, commands: Commands) -> Side:
+    """One installation, with such commands."""
+    return Side(front, commands)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 import asyncpg
 
 from app.crash_points import Point
+from app.features.backfill import CHUNK_ROWS
 from tests.acceptance.crash_cases import A_LOAD
 from tests.acceptance.crash_walk import Check, Side, Walk, serve
 from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans
 from tests.acceptance.front_door import Front
 from tests.acceptance.production import TABLE
+from tests.applications import applications_csv, some_applications
 from tests.integration.exports_tree import assert_tree_is_right
+from tests.integration.feature_values import require_all
 from tests.integration.warehouse_rows import (
     Counts,
     Warehouse,
@@ -31,7 +34,6 @@ class Command:
 
     walk: Walk
     check: Check
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 # Refresh and export: in each round other numbers, and a day less that was there before
@@ -149,14 +151,10 @@ async def check_recovered(front: Front, _rounds: int) -> None:
 # Files from elsewhere are copied, and a refused one is loaded again with other limits
 
 
-def outside(side: Side, number: int) -> None:
-    folder = side.folder / "outside"
-    folder.mkdir(exist_ok=True)
-    (folder / f"loans_{number}.csv").write_bytes(loans_csv(some_loans(20 + number, number)))
-
-
 async def put_outside(side: Side, number: int) -> None:
-    outside(side, number)
+    dropped = side.front.drop(f"loans_{number}.csv", loans_csv(some_loans(20 + number, number)))
+    (side.folder / "outside").mkdir(exist_ok=True)
+    dropped.rename(side.folder / "outside" / dropped.name)
 
 
 async def load_from_outside(side: Side, number: int) -> None:
@@ -187,6 +185,33 @@ async def check_replayed(front: Front, rounds: int) -> None:
     assert await front.loans() == some_loans(19 + rounds, seed=rounds - 1)
     assert len(front.archived) == rounds
     assert front.quarantined == {}
+
+
+# A version of the features is computed for rows that were there before
+
+
+CHUNKS_AND_A_BIT = some_applications(2 * CHUNK_ROWS + 500)
+
+
+async def load_applications(side: Side) -> None:
+    path = side.front.drop("rejected.csv", applications_csv(CHUNKS_AND_A_BIT))
+    await side.do("load", str(path))
+
+
+async def nothing(_side: Side, _number: int) -> None:
+    """Does nothing in a round."""
+
+
+def backfill(number: int) -> tuple[str, ...]:
+    return ("features", "backfill", str(1 + number))
+
+
+async def backfill_again(side: Side, number: int) -> None:
+    await side.run(*backfill(number))
+
+
+async def check_features(front: Front, _rounds: int) -> None:
+    await require_all(front.sql, [CHUNKS_AND_A_BIT])
 
 
 A_MONTH = A_LOAD | {point for point in Point if point.startswith("month.")}
@@ -259,6 +284,16 @@ COMMANDS = {
             A_LOAD,
         ),
         check_copied,
+    ),
+    "features backfill": Command(
+        Walk(
+            ("backfill.chunk_computed:2", "backfill.chunk_committed:2"),
+            nothing,
+            backfill,
+            backfill_again,
+            begin=load_applications,
+        ),
+        check_features,
     ),
     "replay": Command(
         Walk((Point.REPLAYED, Point.NOTE_REMOVED), be_refused, replay, replay_again, A_LOAD),

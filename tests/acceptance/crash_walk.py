@@ -22,7 +22,7 @@ from tests.acceptance.front_door import Front, until
 from tests.acceptance.snapshots import Snapshot
 
 PASSED = re.compile(rf"^{VARIABLE} passes (.+)$", re.MULTILINE)
-WATCHING = '"event": "watching"'
+WATCHED = ("watching", "watch")
 
 
 @dataclass
@@ -78,11 +78,11 @@ class Side:
         assert await running.ended() == -signal.SIGKILL, f"not at {point}: {running.output}"
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[Running]:
-        """Has the service run for the block, and stop well at its end."""
-        running = await self.start("watch", **{VARIABLE: "list"})
-        await running.wait_for(WATCHING)
-        yield running
+    async def running(self, event: str, *words: str) -> AsyncIterator[None]:
+        """Has a command run for the block, once it has logged that, and stop well at its end."""
+        running = await self.start(*words, **{VARIABLE: "list"})
+        await running.wait_for(f'"event": "{event}"')
+        yield
         running.signal(signal.SIGTERM)
         assert await running.ended() == 0, running.output
         self._look_back(running)
@@ -105,11 +105,24 @@ class Side:
 
     async def serve(self) -> None:
         """Has the service run until nothing is left to do."""
-        async with self.watched():
+        async with self.running(*WATCHED):
             await self.settled()
 
     async def snapshot(self) -> Snapshot:
         return await snapshots.take(self.sql, self.folder, self.settings.archive_folder)
+
+
+def settings_in(folder: Path, database_url: str) -> Settings:
+    """Settings of an installation in a folder of its own."""
+    for name in ("imports", "exports", "logs"):
+        (folder / name).mkdir(parents=True)
+    return Settings(
+        database_url=database_url,
+        imports_dir=folder / "imports",
+        exports_dir=folder / "exports",
+        logs_dir=folder / "logs",
+        settle_seconds=0.05,
+    )
 
 
 Step = Callable[[Side, int], Awaitable[None]]
@@ -128,7 +141,7 @@ class Walk:
     too, and are walked elsewhere. prepare: what is there before. words: the command that is
     killed in a round. finish: what is done then, and what alone is done where nothing is
     disturbed. begin: what is done before the first round. by_one_service: whether an undisturbed
-    service may run through all rounds, which is quicker.
+    service may run through all rounds, which is quicker. look: gives what both sides must share.
     """
 
     points: tuple[str, ...]
@@ -138,6 +151,7 @@ class Walk:
     passed_too: frozenset[Point] = frozenset()
     begin: Callable[[Side], Awaitable[None]] | None = None
     by_one_service: bool = False
+    look: Callable[[Side], Awaitable[Snapshot]] = Side.snapshot
 
     @property
     def walked(self) -> set[Point]:
@@ -147,16 +161,16 @@ class Walk:
         """Gives what is there after each round; the points passed have to be those known."""
         taken = []
         if self.by_one_service:
-            async with side.watched():
+            async with side.running(*WATCHED):
                 for number in range(len(self.points)):
                     await self.prepare(side, number)
                     await side.settled()
-                    taken.append(await side.snapshot())
+                    taken.append(await self.look(side))
         else:
             for number in range(len(self.points)):
                 await self.prepare(side, number)
                 await self.finish(side, number)
-                taken.append(await side.snapshot())
+                taken.append(await self.look(side))
         assert self.walked <= side.passed, self.walked - side.passed
         assert side.passed <= self.walked | self.passed_too, side.passed - self.passed_too
         return taken
@@ -167,7 +181,7 @@ class Walk:
             await self.prepare(side, number)
             await side.crash(point, *self.words(number))
             await self.finish(side, number)
-            differences = snapshots.differences(await side.snapshot(), expected[number])
+            differences = snapshots.differences(await self.look(side), expected[number])
             assert not differences, f"after {point}:\n" + "\n".join(differences)
 
     async def take(self, sides: tuple[Side, Side]) -> None:

@@ -20,6 +20,8 @@ from pathlib import Path
 from app.settings import Settings
 from tests.acceptance.front_door import LIMIT_SECONDS, PROJECT, environment, until
 
+LOOK_SECONDS = 0.002
+
 
 @dataclass(frozen=True)
 class Running:
@@ -37,13 +39,13 @@ class Running:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    async def wait_for(self, phrase: str) -> None:
-        """Waits until it has said that, which it must before it ends."""
+    async def wait_for(self, phrase: str, limit_seconds: float = LIMIT_SECONDS) -> None:
+        """Waits until it has said that; looks so often that it cannot have done much since."""
 
         async def is_said() -> bool:
             return phrase in self.output
 
-        await until(is_said, f"{phrase!r} said by {self.words}")
+        await until(is_said, f"{phrase!r} said by {self.words}", limit_seconds, LOOK_SECONDS)
 
     async def ended(self) -> int:
         """Waits for its end; gives its exit code, or the number of the signal, negative."""

@@ -35,13 +35,18 @@ Fact = Callable[[], Awaitable[T]]
 Row = dict[str, Any]
 
 
-async def until(fact: Fact[T], what: str, limit_seconds: float = LIMIT_SECONDS) -> T:
+async def until(
+    fact: Fact[T],
+    what: str,
+    limit_seconds: float = LIMIT_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+) -> T:
     """Waits until the fact is true, and gives it; looks again and again, up to a time limit."""
     try:
         async with asyncio.timeout(limit_seconds):
             while not (found := await fact()):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.Event().wait(), LOOK_SECONDS)
+                    await asyncio.wait_for(asyncio.Event().wait(), look_seconds)
             return found
     except TimeoutError:
         raise AssertionError(f"not within {limit_seconds} seconds: {what}") from None

@@ -9,27 +9,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from tempfile import mkdtemp
 
 import asyncpg
 import pytest
 
-from app.settings import Settings
-from tests.acceptance import forked
+from app.crash_points import Point
+from tests.acceptance import crash_streams
 from tests.acceptance.crash_cases import CASES
 from tests.acceptance.crash_commands import COMMANDS
-from tests.acceptance.crash_walk import Side
+from tests.acceptance.crash_walk import Side, settings_in
 from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Front
+from tests.acceptance.streams import check_ledger, check_values
+from tests.brokers import Broker, Topic
 
 Sides = tuple[Side, Side]
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with forked.serving() as commands:
-        yield commands
 
 
 @pytest.fixture
@@ -65,18 +62,6 @@ async def sides(
         yield made[0], made[1]
 
 
-def settings_in(folder: Path, url: str) -> Settings:
-    for name in ("imports", "exports", "logs"):
-        (folder / name).mkdir(parents=True)
-    return Settings(
-        database_url=url,
-        imports_dir=folder / "imports",
-        exports_dir=folder / "exports",
-        logs_dir=folder / "logs",
-        settle_seconds=0.05,
-    )
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_a_command_that_was_killed_is_run_again_and_ends_as_if_it_had_not_been(
     name: str, sides: Sides, sources: dict[str, str]
@@ -105,3 +90,37 @@ async def test_a_kill_at_any_point_of_a_load_is_as_if_it_had_not_been(
 
     for side in sides:
         await case.check(side.front, len(case.points))
+
+
+async def test_a_consumer_killed_at_any_point_loads_each_message_once(
+    sides: Sides, broker: Broker
+) -> None:
+    topics = {side.folder.name: Topic(broker, partitions=1) for side in sides}
+    for side in sides:
+        side.options |= crash_streams.OPTIONS | {"KAFKA_BOOTSTRAP_SERVERS": broker.address}
+
+    await crash_streams.walk_of(topics).take(sides)
+
+    rounds = range(len(crash_streams.POINTS))
+    for side in sides:
+        rows = chain.from_iterable(map(crash_streams.rows_of, rounds))
+        await check_values(side.sql, list(rows))
+        await check_ledger(side.sql, topics[side.folder.name])
+
+
+def test_every_point_there_is_is_walked() -> None:
+    points = [
+        *(point for case in CASES.values() for point in case.points),
+        *(point for case in COMMANDS.values() for point in case.walk.points),
+        *crash_streams.POINTS,
+    ]
+
+    assert {point.partition(":")[0] for point in points} == set(Point)
+
+
+@pytest.mark.parametrize("feed", ["loans", "job_titles", "risk_scores", "entity"])
+def test_every_point_that_a_feed_passes_is_walked_on_that_feed(feed: str) -> None:
+    walks = [case.walk for name, case in CASES.items() if name.split(",")[0] == feed]
+
+    walked = set().union(*(walk.walked for walk in walks))
+    assert walked >= set().union(*(walk.passed_too for walk in walks))
