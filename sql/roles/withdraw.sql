@@ -22,9 +22,11 @@ BEGIN
                     AND member <> to_regrole(quote_ident(current_user))
             );
         BEGIN
+            -- Another database that is granting to the role just now needs it.
+            SET LOCAL lock_timeout = '1s';
             EXECUTE format('DROP ROLE %I', role);
         EXCEPTION
-            WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL;
+            WHEN dependent_objects_still_exist OR insufficient_privilege OR lock_not_available THEN NULL;
         END;
     END LOOP;
 END $$

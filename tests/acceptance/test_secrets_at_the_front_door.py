@@ -70,24 +70,12 @@ async def test_no_log_note_or_table_holds_a_password(secretive: Front) -> None:
             },
             3,
         ),
-        (
-            ("watch",),
-            {"DATABASE_URL": f"postgresql://me:{CANARY}@127.0.0.1:1/lake", "INIT_DB": "true"},
-            3,
-        ),
-        (
-            ("load", "x.csv"),
-            {"DATABASE_URL": f"postgresql://me:{CANARY}@no-such-host.invalid/lake"},
-            3,
-        ),
     ],
-    ids=["migrate", "pull", "stream", "watch", "load"],
+    ids=["migrate", "pull", "stream"],
 )
 async def test_no_command_prints_a_password(
     words: tuple[str, ...], more: dict[str, str], code: int, secretive: Front
 ) -> None:
-    (secretive.settings.imports_dir.parent / "x.csv").write_bytes(loans_csv(some_loans(1)))
-
     ended, printed = await secretive.command(*words, **TALKATIVE, **more)
 
     assert ended == code, printed
