@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -12,6 +14,7 @@ from app.settings import Settings
 from tests.acceptance.front_door import LIMIT_SECONDS, Daemon, until
 from tests.applications import HEADER, Application, Values, expected
 from tests.brokers import Topic
+from tests.model.services import Service, WarmStart
 
 # Small batches, so that there are many of them.
 QUICK = {"KAFKA_BATCH_ROWS": "50", "KAFKA_BATCH_SECONDS": "0.1", "KAFKA_SESSION_SECONDS": "6"}
@@ -38,6 +41,34 @@ class StreamProcess(Daemon):
         """Those it was assigned last."""
         *_, last = self.events_named("partitions assigned")
         return sorted(map(int, last["offsets"]))
+
+
+class ForkedStream(Service):
+    """The same, forked from a program that has imported everything, so that it is there at once."""
+
+    def __init__(
+        self, warm: WarmStart, settings: Settings, topic: Topic, said: Path, **more: str
+    ) -> None:
+        self.words = ("stream", "--topic", topic.name)
+        options = {**QUICK, "KAFKA_BOOTSTRAP_SERVERS": topic.address, **more}
+        super().__init__(warm, settings, said, **options)
+
+    async def started(self) -> ForkedStream:
+        """Waits until it says that it streams."""
+
+        async def is_streaming() -> bool:
+            return self.has_said("streaming")
+
+        await until(is_streaming, "streaming")
+        return self
+
+    def has_said(self, event: str) -> bool:
+        return f'"event": "{event}"' in self.lines
+
+    async def kill_after(self, seconds: float) -> None:
+        """Ends it as a power cut would, after that time."""
+        assert not await asyncio.to_thread(self.is_over, seconds), self.lines
+        self.kill()
 
 
 def message(row: Application) -> str:

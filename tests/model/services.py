@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,15 @@ class WarmStart:
 
 
 @contextmanager
-def warm_start() -> Iterator[WarmStart]:
-    """Has the imports done once; ends with all services that were started."""
+def warm_start(*modules: str) -> Iterator[WarmStart]:
+    """Has the imports done once; ends with all services that were started.
+
+    modules: those to import besides what `watch` needs.
+    """
     # Measuring coverage would cost each service more than its work does.
     measured = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
     running = subprocess.Popen(
-        [sys.executable, "-m", "tests.model.warm_start"],
+        [sys.executable, "-m", "tests.model.warm_start", *modules],
         cwd=PROJECT,
         env={name: value for name, value in os.environ.items() if name not in measured},
         stdin=subprocess.PIPE,
@@ -58,10 +61,13 @@ def warm_start() -> Iterator[WarmStart]:
 class Service:
     """`watch` as a process of its own; what it says is kept in a file."""
 
+    words: Sequence[str] = ("watch",)
+
     def __init__(self, warm: WarmStart, settings: Settings, said: Path, **more: str) -> None:
         self._warm = warm
         self.said = said
         self.pid = warm.order(
+            words=self.words,
             environment=environment(settings, **more),
             folder=str(settings.imports_dir.parent),
             said=str(said),
@@ -73,10 +79,10 @@ class Service:
         return self.said.read_text() if self.said.exists() else ""
 
     async def is_watching(self) -> bool:
-        assert not self._is_over(0.0), self.lines
+        assert not self.is_over(0.0), self.lines
         return '"event": "watching"' in self.lines
 
-    def _is_over(self, limit_seconds: float) -> bool:
+    def is_over(self, limit_seconds: float) -> bool:
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
         return bool(poll.poll(limit_seconds * 1000))
@@ -91,7 +97,7 @@ class Service:
 
     def _signal(self, number: signal.Signals, code: int) -> None:
         signal.pidfd_send_signal(self._end, number)
-        assert self._is_over(STOP_SECONDS), f"did not end:\n{self.lines}"
+        assert self.is_over(STOP_SECONDS), f"did not end:\n{self.lines}"
         os.close(self._end)
         assert self._warm.order(ended=self.pid) == code, self.lines
         for phrase in NEVER_SAID:

@@ -1,13 +1,15 @@
 """Starts services, each forked from this program, which has imported everything already.
 
 A service that is forked is what `python -m app watch` is after its imports: no event loop, no
-connection, no row read yet. `services.WarmStart` gives it an order a line: to start a service, or
-to tell how one ended. When the orders end, so do all services.
+connection, no row read yet. The modules to import besides are this program's arguments.
+`services.WarmStart` gives it an order a line: to start a service, or to tell how one ended. When
+the orders end, so do all services.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -56,10 +58,12 @@ def become(order: dict[str, Any]) -> None:
     os.dup2(said, 2)
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.argv = ["app", "watch"]
+    sys.argv = ["app", *order["words"]]
     cli.main()
 
 
 if __name__ == "__main__":
     assert app.cli.serving.group
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     serve()
