@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -31,9 +31,25 @@ class Expectations:
         self._warehouse = Warehouse()
         self._followed: set[int] = set()
 
+    async def wait_for_files(self, killed: Collection[int]) -> bool:
+        """Waits until no file waits and no living service is at work.
+
+        killed: process ids of services. False when a load of theirs is left that only the next
+        start ends: its file became another one, or is gone.
+        """
+
+        async def is_idle() -> bool:
+            unsettled = await self._unsettled()
+            return not self._people.waiting() and all(
+                int(load["worker"].rpartition(":")[2]) in killed for load in unsettled
+            )
+
+        await until(is_idle, "all files dealt with", SETTLE_LIMIT_SECONDS)
+        return not await self._unsettled()
+
     async def settle(self) -> None:
         """Waits until all that was dropped is dealt with, and checks every promise."""
-        await until(self._is_settled, "all files dealt with", SETTLE_LIMIT_SECONDS)
+        await until(self._is_settled, "all loads ended and filed", SETTLE_LIMIT_SECONDS)
         ledger = [load for load in await self._front.ledger() if load["filed_at"]]
         news = [load for load in ledger if load["load_id"] not in self._followed]
         self._followed |= {load["load_id"] for load in news}
@@ -45,12 +61,15 @@ class Expectations:
         self._people.forget()
 
     async def _is_settled(self) -> bool:
-        if self._people.waiting():
-            return False
-        open_files = self._people.writers.keys()
-        return all(
-            load["filed_at"] or name_of(load) in open_files for load in await self._front.ledger()
-        )
+        return not self._people.waiting() and not await self._unsettled()
+
+    async def _unsettled(self) -> list[Row]:
+        """Loads that are not over yet, but for those of files that somebody writes to again."""
+        return [
+            load
+            for load in await self._front.ledger()
+            if not load["filed_at"] and name_of(load) not in self._people.writers
+        ]
 
     def _check_drops(self, news: Sequence[Row]) -> None:
         """Each content that people left in the folder was brought in once, and in its turn."""

@@ -88,6 +88,7 @@ class FolderMachine(RuleBasedStateMachine):
         self.expectations = Expectations(front, self.people)
         self.last: tuple[tuple[str, str], int] | None = None
         self.rests: dict[str, bytes] = {}
+        self.killed: set[int] = set()
         self.services: list[Service] = []
         self.started = itertools.count(1)
         self.block: asyncpg.transaction.Transaction | None = None
@@ -241,7 +242,9 @@ class FolderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.services)
     @rule(number=st.integers(0, MOST_SERVICES - 1))
     def kill(self, number: int) -> None:
-        self.services.pop(number % len(self.services)).kill()
+        service = self.services.pop(number % len(self.services))
+        service.kill()
+        self.killed.add(service.pid)
         self.people.is_watched = bool(self.services)
 
     @precondition(lambda self: self.services and not self.block)
@@ -254,6 +257,10 @@ class FolderMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         self.let_go()
         if not self.services:
+            self.start()
+        if not self.wait_for(self.expectations.wait_for_files(self.killed)):
+            while self.services:
+                self.services.pop().stop()
             self.start()
         self.wait_for(self.expectations.settle())
 
