@@ -14,11 +14,12 @@ from tests.acceptance.file_contents import (
     entity_csv,
     gzipped,
     loans_csv,
+    sha256,
     some_loans,
     some_values,
     titles_csv,
 )
-from tests.acceptance.front_door import Daemon, Front, until
+from tests.acceptance.front_door import Daemon, Front, Row, until
 
 OLD = some_loans(20)
 NEW = some_loans(30, seed=1)
@@ -232,3 +233,34 @@ async def test_a_file_that_is_made_anew_while_its_load_waits_to_be_tried_again_l
     assert (first["status"], second["status"]) == ("failed", "loaded")
     assert "overwritten" in first["error"]
     assert (await front.loans(), len(front.archived)) == (NEW, 1)
+
+
+async def test_a_file_replaced_again_and_again_loads_whole_versions_and_the_last_one(
+    front: Front, daemon: Daemon
+) -> None:
+    contents = [loans_csv(some_loans(20, seed=number)) for number in range(100)]
+    for number, content in enumerate(contents):
+        # No wait between them: some come between the daemon's look at a file and its opening it.
+        unfinished = front.path(f".{number}")
+        unfinished.write_bytes(content)
+        unfinished.rename(front.path("loans.csv"))
+
+    last = await until(lambda: loaded(front, contents[-1]), "the last version is loaded")
+
+    loads = await front.ledger()
+    hashes = [load["sha256"] for load in loads]
+    assert [load["status"] for load in loads] == ["loaded"] * len(loads)
+    assert (last, sorted(set(hashes), key=hashes.index)) == (loads[-1], hashes)
+    order = [sha256(content) for content in contents]
+    assert [order.index(each) for each in hashes] == sorted(order.index(each) for each in hashes)
+    assert [front.filed_file(load)[0] for load in loads] == [
+        contents[order.index(each)] for each in hashes
+    ]
+    assert (await front.loans(), front.waiting) == (some_loans(20, seed=99), {})
+
+
+async def loaded(front: Front, content: bytes) -> Row | None:
+    """The load that brought a content, once all loads there are have been filed away."""
+    loads = await front.ledger()
+    is_over = all(load["filed_at"] for load in loads)
+    return next((load for load in loads if is_over and load["sha256"] == sha256(content)), None)
