@@ -139,3 +139,29 @@ def kept_by_the_server(server: str, password: str, like: str) -> str:
 
 def salt_of(verifier: str) -> bytes:
     return base64.b64decode(verifier.split("$")[1].split(":")[1])
+
+
+def test_an_owner_who_is_no_superuser_makes_the_roles_and_lets_the_service_work(
+    server: str,
+) -> None:
+    asyncio.run(execute(server, "CREATE ROLE maker LOGIN CREATEROLE"))
+    url = new_database(server, "maker")
+    asyncio.run(execute(url, f"REVOKE ALL ON DATABASE {make_url(url).database} FROM PUBLIC"))
+    at_maker = make_url(url).set(username="maker").render_as_string(hide_password=False)
+
+    upgrade(at_maker, sluice_app_password="of the app", sluice_reader_password="of the reader")
+
+    at_app = make_url(url).set(username=roles.APP).render_as_string(hide_password=False)
+    month = "CALL ops.stage_entity(1, '2023-01-01'); CALL ops.key_entity(1, '2023-01-01');"
+    month += "CALL ops.promote_entity(1, '2023-01-01');"
+    filled = "INSERT INTO warehouse.entity VALUES ('2023-01-05', 1, 1, 1);"
+    temporary = "CREATE TEMPORARY TABLE entity_change AS SELECT * FROM warehouse.entity_2023_01;"
+    again = "CALL ops.stage_entity(2, '2023-01-01'); CALL ops.withdraw_entity('2023-01-01');"
+    again += "CALL ops.promote_entity(2, '2023-01-01');"
+    asyncio.run(execute(at_app, month, filled, temporary, again))
+    assert catalogue.ask(at_app, "SELECT * FROM warehouse.entity") == []
+    asked = "SELECT has_database_privilege('sluice_reader', current_database(), $1)"
+    assert catalogue.ask(url, asked, "CONNECT") == [(True,)]
+    assert catalogue.ask(url, asked, "TEMPORARY") == [(False,)]
+    downgrade(at_maker)
+    assert catalogue.ask(server, OURS) == []
