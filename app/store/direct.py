@@ -76,10 +76,10 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.invalidate()
         await connection.close()
         connection = await committing.connect()
-    if not connection.info.get(LIMIT_LOCK_WAIT):
-        await driver_connection(connection).execute(LIMIT_LOCK_WAIT)
-        connection.info[LIMIT_LOCK_WAIT] = True
     try:
+        if not connection.info.get(LIMIT_LOCK_WAIT):
+            await driver_connection(connection).execute(LIMIT_LOCK_WAIT)
+            connection.info[LIMIT_LOCK_WAIT] = True
         yield connection
     except BaseException:
         with suppress(Exception):
