@@ -21,6 +21,7 @@ APPLICATION = "sluice"
 WARM_UP_SHARE = 0.3
 WINDOWS = 10
 FEWEST_READINGS = 40
+HEADER = "at,life,memory_mb,handles,connections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Reading:
     memory_mb: float
     handles: int
     connections: int | None
+
+    @property
+    def line(self) -> str:
+        """The reading as a line of CSV."""
+        values = (self.at, self.life, self.memory_mb, self.handles, self.connections)
+        return ",".join("" if each is None else f"{each:g}" for each in values)
 
 
 @dataclass(frozen=True, slots=True)

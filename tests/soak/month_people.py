@@ -67,15 +67,18 @@ class MonthPeople:
         return form.file(stem, ("created_at", "value"), list(self._cells.values()))
 
     def _correct(self, count: int) -> None:
-        """Changes, removes and adds that many rows."""
+        """Changes that many rows; a fifth of them goes, and as many new ones come.
+
+        So the month keeps its size, and the service has no reason to need more and more memory.
+        """
         draw = self._draw
         for number in draw.sample(list(self._cells), min(count, len(self._cells))):
             at, value = self._cells[number]
-            if draw.random() < 0.2 and len(self._cells) > self._rows // 2:
+            if draw.random() < 0.2:
                 del self._cells[number]
             else:
                 self._cells[number] = (at, value + draw.randint(-5, 5))
-        new = range(self._next_id, self._next_id + count // 4)
+        new = range(self._next_id, self._next_id + self._rows - len(self._cells))
         self._next_id = new.stop
         self._cells |= self._some_cells(new)
 

@@ -31,6 +31,8 @@ SETTLE_SECONDS = 300.0
 LOOK_SECONDS = 0.2
 # What the service's pool may hold, and one for the cron job's command.
 MOST_CONNECTIONS = WORKERS + 2 + 2 + 1
+# In less time a service is still warming up.
+LEAST_MINUTES = 4.0
 # Growth of a life after its warm-up that still counts as none.
 FLAT_MEMORY_MB = 10.0
 FLAT_HANDLES = 1.0
@@ -167,6 +169,8 @@ async def judge(stage: Stage, verdict: Verdict) -> None:
         await sql.close()
     judge_log(stage.service, verdict)
     judge_gauges(stage.readings, verdict)
+    lines = [gauges.HEADER, *(each.line for each in stage.readings)]
+    await asyncio.to_thread((stage.folder / "readings.csv").write_text, "\n".join(lines) + "\n")
 
 
 def megabytes(stage: Stage) -> int:
@@ -209,7 +213,7 @@ def judge_gauges(readings: Sequence[Reading], verdict: Verdict) -> None:
         ("connections", "", [float(each) for each in asked], FLAT_CONNECTIONS),
     ):
         found = gauges.trend(values)
-        if found is None:
+        if found is None or minutes_of(life) < LEAST_MINUTES:
             seen = f"{max(values, default=0):.0f}{unit} at most; too short to judge a trend"
             verdict.tell(what, seen)
             continue
@@ -227,4 +231,5 @@ def judge_gauges(readings: Sequence[Reading], verdict: Verdict) -> None:
 
 def minutes_of(life: Sequence[Reading]) -> float:
     """The time that is judged, the warm-up left out."""
-    return (life[-1].at - life[0].at) / 60 * (1 - gauges.WARM_UP_SHARE)
+    seconds = life[-1].at - life[0].at if life else 0.0
+    return seconds / 60 * (1 - gauges.WARM_UP_SHARE)
