@@ -6,7 +6,6 @@ one, and the same call again finishes or repeats the work.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.contextvars import bind_contextvars
 
-from app import crash_points, files, threads
+from app import crash_points, files, threads, turns
 from app.crash_points import Point
 from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
@@ -36,10 +35,6 @@ from app.store.rejects import RejectSpool
 from app.store.scripts import Scripts
 
 log = structlog.get_logger()
-
-FIRST_LANE_PAUSE_SECONDS = 0.02
-LONGEST_LANE_PAUSE_SECONDS = 0.5
-LONGEST_LANE_WAIT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,33 +121,13 @@ async def in_lane(engine: AsyncEngine, examined: Examined) -> AsyncIterator[Asyn
     lane = examined.content.lane(examined.arrival.name)
     async with direct.connect(engine) as connection:
         try:
-            await wait_for_lane(connection, lane)
+            await turns.wait_for_lane(connection, lane)
             yield connection
             await lane_locks.give_back(connection, lane)
         except BaseException:
             with suppress(Exception):
                 await connection.invalidate()
             raise
-
-
-async def wait_for_lane(connection: AsyncConnection, lane: str) -> None:
-    """Takes the lane as soon as it is free; says once that it waits.
-
-    Asks again and again, as a statement that waits would hold a snapshot all the while.
-    """
-    until = time.monotonic() + LONGEST_LANE_WAIT_SECONDS
-    seconds = FIRST_LANE_PAUSE_SECONDS
-    while not await lane_locks.take(connection, lane):
-        reason = f"Another service loads into {lane}"
-        if time.monotonic() > until:
-            raise RetryableError(f"{reason}; it has kept others waiting for minutes")
-        if seconds == FIRST_LANE_PAUSE_SECONDS:
-            log.info("waiting", reason=reason)
-            await lane_locks.announce(connection, lane)
-        await asyncio.sleep(seconds)
-        seconds = min(2 * seconds, LONGEST_LANE_PAUSE_SECONDS)
-    if seconds > FIRST_LANE_PAUSE_SECONDS:
-        await lane_locks.withdraw(connection, lane)
 
 
 async def settle(

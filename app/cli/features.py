@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from typing import Annotated
 
@@ -33,6 +34,11 @@ def parse_day(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a date as YYYY-MM-DD") from error
 
 
+def say(line: str) -> None:
+    """Prints a line that is no result."""
+    print(line, file=sys.stderr, flush=True)
+
+
 @features.command("list")
 def list_versions() -> None:
     """Lists every version: its features, since when it is active, and how many rows have it."""
@@ -57,7 +63,7 @@ def activate(version: Version) -> None:
     they have; `features backfill` computes the version for them. From its first activation on a
     version's definition is fixed: a change to it is a new version.
     """
-    done = run_in_session(settings_for(), lambda session: commands.activate(session, version))
+    done = run_in_session(settings_for(), lambda session: commands.activate(session, version, say))
     now = "was active already" if done.was_active else "is active now"
     print(f"Version {version} {now}.{feature_tables.missing_sentence(version, done.rows_missing)}")
 
@@ -116,7 +122,9 @@ def diff(
 @features.command()
 def rollback() -> None:
     """Goes back to the version that was active before; all values stay where they are."""
-    done, rows_missing = run_in_session(settings_for(), commands.roll_back)
+    done, rows_missing = run_in_session(
+        settings_for(), lambda session: commands.roll_back(session, say)
+    )
     print(
         f"Version {done.active} is active again; the values of version {done.withdrawn} stay."
         f"{feature_tables.missing_sentence(done.active, rows_missing)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import crash_points, loader
+from app import crash_points, turns
 from app.crash_points import Point
 from app.errors import ConfigError
 from app.features import backfill as chunks
@@ -26,9 +26,10 @@ from app.store import direct, lane_locks
 from app.store.engine import driver_connection, driver_errors
 
 # What loads of the feed hold too, whatever their years.
-LANE = "risk_scores/"
+FEED = "risk_scores"
+LANE = f"{FEED}/"
 # Longer than a load that waits for the lane lets pass before it asks again.
-LET_IN_SECONDS = 1.2 * loader.LONGEST_LANE_PAUSE_SECONDS
+LET_IN_SECONDS = 1.2 * turns.LONGEST_LANE_PAUSE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,12 @@ async def read_version(session: Session, number: int) -> tuple[Version, Sequence
         return known[number], await versions.activations(driver, scripts, number)
 
 
-async def activate(session: Session, number: int) -> Activated:
-    """Makes a version the active one, between two loads."""
+async def activate(session: Session, number: int, say: Callable[[str], None]) -> Activated:
+    """Makes a version the active one, between two loads; says what it waits for."""
     definition_of(number)
     scripts = session.tools.scripts
-    async with connected(session) as connection, in_lane(connection) as driver:
+    waits = waiting_for(session, say)
+    async with connected(session) as connection, in_lane(connection, waits) as driver:
         was_active = (await registry.active(driver, scripts)).version == number
         if not was_active:
             await versions.require_same(driver, scripts, number)
@@ -81,10 +83,11 @@ async def activate(session: Session, number: int) -> Activated:
         return Activated(was_active, await versions.rows_missing(driver, scripts, number))
 
 
-async def roll_back(session: Session) -> tuple[RolledBack, int]:
+async def roll_back(session: Session, say: Callable[[str], None]) -> tuple[RolledBack, int]:
     """Goes back to the version that was active before; gives how many rows have none of it too."""
     scripts = session.tools.scripts
-    async with connected(session) as connection, in_lane(connection) as driver:
+    waits = waiting_for(session, say)
+    async with connected(session) as connection, in_lane(connection, waits) as driver:
         done = await versions.roll_back(driver, scripts)
         return done, await versions.rows_missing(driver, scripts, done.active)
 
@@ -153,13 +156,33 @@ async def connected(session: Session) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+def waiting_for(session: Session, say: Callable[[str], None]) -> Callable[[], Awaitable[None]]:
+    """Gives what says, in a line, what keeps the lane."""
+
+    async def tell() -> None:
+        async with connected(session) as connection:
+            load = await driver_connection(connection).fetchrow(
+                *session.tools.scripts.call("features/load_at_work", pipeline=FEED)
+            )
+        what = "a batch of a stream, or a chunk of a backfill,"
+        if load:
+            since = f"{load['started_at']:%H:%M:%S} UTC"
+            what = f"load {load['load_id']} of {load['file_name']}, at work since {since},"
+        say(f"Waiting for {what} to end.")
+
+    return tell
+
+
 @asynccontextmanager
-async def in_lane(connection: AsyncConnection) -> AsyncIterator[asyncpg.Connection]:
+async def in_lane(
+    connection: AsyncConnection,
+    when_it_takes_long: Callable[[], Awaitable[None]] = turns.say_nothing,
+) -> AsyncIterator[asyncpg.Connection]:
     """One transaction while no load of the feed runs; waits for one that does.
 
     After an error the lane stays taken until the connection is closed.
     """
-    await loader.wait_for_lane(connection, LANE)
+    await turns.wait_for_lane(connection, LANE, when_it_takes_long)
     async with direct.transaction(connection):
         yield driver_connection(connection)
     await lane_locks.give_back(connection, LANE)

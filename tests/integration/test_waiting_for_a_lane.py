@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app import loader
+from app import turns
 from app.domain import LoadStatus
 from app.errors import RetryableError
 from app.settings import Settings
@@ -72,7 +72,7 @@ async def test_a_lane_is_wanted_while_a_load_waits_for_it_and_no_longer(
 async def test_a_load_that_waited_very_long_has_to_be_tried_again(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "LONGEST_LANE_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "LONGEST_LANE_WAIT_SECONDS", 0.0)
 
     with pytest.raises(RetryableError, match="Another service loads into loans/"):
         await folder.load_unchecked("loans.csv", CONTENT)
