@@ -91,7 +91,7 @@ async def test_a_month_is_made_corrected_replaced_and_emptied(app_front: Front) 
     first = some_values(100)
     corrected = {**first, next(iter(first)): -1}
     backwards = dict(reversed(first.items()))
-    numbers = []
+    numbers: list[int] = []
     daemon = Daemon(app_front.settings)
     await daemon.start()
     for version in (first, corrected, some_values(100, seed=1), backwards, {}):
