@@ -5,6 +5,7 @@ For each feed every way its rows can take; the contents differ from round to rou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,6 +94,7 @@ async def check_loans(front: Front, rounds: int) -> None:
     assert await front.loans() == some_loans(19 + rounds, seed=rounds - 1)
     rejects = await front.rows("SELECT line_number, column_name FROM ops.reject ORDER BY load_id")
     assert rejects == [(22 + number, "loans") for number in range(rounds)]
+    assert await front.rows("SELECT DISTINCT fault FROM ops.load") == [(None,)]
 
 
 def loans_at_once(number: int) -> dict[str, bytes]:
@@ -227,6 +229,9 @@ async def check_refused(front: Front, rounds: int) -> None:
         f"{number + 1}_loans_{number}.csv": REFUSED[number % len(REFUSED)]
         for number in range(rounds)
     }
+    notes = [json.loads(front.quarantined[f"{name}.error.json"]) for name in kept]
+    parts = ("reason", "found", "expected", "what_to_do")
+    assert all(note[part] for note in notes for part in parts)
     assert len(front.quarantined) == 2 * rounds
 
 
@@ -283,7 +288,9 @@ CASES = {
     "refused": Files(
         refused_file,
         (
-            *(Point.CLAIMED, Point.ROWS_SENT, Point.REFUSED, Point.SETTLED),
+            *(Point.CLAIMED, Point.ROWS_SENT, Point.REFUSED),
+            # Each kind of note is written from what the ledger kept.
+            *(Point.SETTLED, Point.SETTLED, Point.SETTLED),
             *(Point.NOTE_WRITTEN, Point.NOTED, *MOVE),
         ),
         check_refused,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Consume
 from tests.acceptance.front_door import Front, until
 from tests.acceptance.streams import (
     ForkedStream,
@@ -75,24 +74,3 @@ async def test_fifty_kills_lose_no_message_and_load_none_twice(
 
 async def have_moved(front: Front, topic: Topic, before: dict[int, int]) -> bool:
     return await offsets(front.sql, topic) != before
-
-
-async def test_what_was_committed_when_a_consumer_died_is_not_loaded_again(
-    front: Front, consume: Consume, topic: Topic
-) -> None:
-    rows = some_applications(100, seed=8)
-    topic.send(sent(rows))
-    first = await consume(topic)
-
-    async def some_committed() -> bool:
-        return bool(await offsets(front.sql, topic))
-
-    await until(some_committed, "a first commit")
-    await first.kill()
-    # The broker knows no offset of the group, so it would give every message again.
-    second = await consume(topic, KAFKA_GROUP=f"{topic.name}-again")
-    await all_loaded(front.sql, topic)
-    await second.stop()
-
-    await check_values(front.sql, rows)
-    await check_ledger(front.sql, topic)

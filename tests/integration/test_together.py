@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import filing, loader, together
-from app.domain import Arrival, Load, LoadCounts, LoadStatus
+from app import loader, together
+from app.domain import Arrival, Load, LoadCounts
 from app.errors import FileChangedError, RetryableError
 from app.examine import Examined
 from app.loader import Tools
@@ -25,10 +25,6 @@ from tests.loading import Folder
 
 HEADER = "repayment_date,loans,defaults,liquidations\n"
 FILES = 5
-
-
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing catches it."""
 
 
 @pytest.fixture
@@ -131,56 +127,6 @@ async def test_only_sound_files_up_to_the_first_other_one_go_together(
             or other.arrival.name == "titles.csv"
             or (together.sound_files([other, *seen]) == [])
         )
-
-
-@pytest.mark.parametrize("step", ["bring_rows", "ledger.end_all", "file_all_away"])
-async def test_after_a_crash_in_any_step_each_is_loaded_or_filed_by_itself(
-    step: str,
-    seen: list[Examined],
-    tools: Tools,
-    folder: Folder,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def crash(*_: Any) -> Any:
-        raise CrashError
-
-    with monkeypatch.context() as crashing:
-        crashing.setattr(f"app.together.{step}", crash)
-        with pytest.raises(CrashError):
-            await together.load_together(seen, tools)
-    is_committed = step == "file_all_away"
-    assert await warehouse(folder) == (LOADED if is_committed else {})
-
-    loads = [await loader.load_file(each.arrival, tools) for each in seen]
-
-    assert {load.status for load in loads} == {LoadStatus.LOADED}
-    attempts = await folder.rows("SELECT attempt FROM ops.load")
-    assert attempts == [(1 if is_committed else 2,)] * FILES
-    assert await warehouse(folder) == LOADED
-    assert kept(loads) == [HEADER + rows(number) for number in range(FILES)]
-
-
-async def test_after_a_crash_amid_the_moves_the_others_are_filed_by_themselves(
-    seen: list[Examined], tools: Tools, folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = filing.move
-
-    def crash_at_the_third(loaded: Any, *more: Any) -> Any:
-        if loaded.name == "loans_2.csv":
-            raise CrashError
-        return usual(loaded, *more)
-
-    with monkeypatch.context() as crashing:
-        crashing.setattr(filing, "move", crash_at_the_third)
-        with pytest.raises(CrashError):
-            await together.load_together(seen, tools)
-
-    left = [each for each in seen if each.arrival.path.exists()]
-    assert [each.arrival.name for each in left] == [f"loans_{n}.csv" for n in range(2, FILES)]
-    for each in left:
-        await loader.load_file(each.arrival, tools)
-    assert await folder.rows("SELECT count(*), max(attempt) FROM ops.load") == [(FILES, 1)]
-    assert await warehouse(folder) == LOADED
 
 
 async def test_a_file_written_to_meanwhile_takes_the_others_back(

@@ -1,16 +1,11 @@
-"""`features backfill` is killed, and loads go on beside it; every value is right in the end."""
+"""`features backfill` goes on while files are loaded; every value is right in the end."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import re
-import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 
 from app.features.backfill import CHUNK_ROWS
 from tests.acceptance.conftest import Watch
@@ -20,7 +15,6 @@ from tests.integration.feature_values import require_all
 
 CHUNKS = 8
 MANY = some_applications(CHUNKS * CHUNK_ROWS)
-SAID = r"Version {}: (\d+) of {} rows computed, (\d+) had its values already\.\n"
 AFTER = FIRST_DAY + timedelta(days=10)
 
 
@@ -49,50 +43,6 @@ async def rows_with_values(front: Front, version: int) -> int:
         "SELECT count(*) FROM warehouse.risk_score_feature WHERE version = $1", version
     )
     return count
-
-
-async def has_come_on(front: Front, version: int, before: int, running: Process) -> bool:
-    """Whether a backfill has committed another chunk, or ended."""
-    return running.returncode is not None or await rows_with_values(front, version) > before
-
-
-async def kill(front: Front, version: int, draw: random.Random, *, begun: bool) -> None:
-    """Starts a backfill and kills it soon; begun: not before it has computed a chunk."""
-    before = await rows_with_values(front, version)
-    running = await start(front, version)
-    if begun:
-        await until(partial(has_come_on, front, version, before, running), "another chunk")
-    with suppress(TimeoutError):
-        await asyncio.wait_for(running.wait(), draw.uniform(0, 0.05 if begun else 0.6))
-    with suppress(ProcessLookupError):
-        running.send_signal(signal.SIGKILL)
-    await running.communicate()
-
-
-async def test_kills_at_any_moment_cost_a_chunk_at_most(front: Front, watch: Watch) -> None:
-    draw = random.Random(20070526)
-    daemon = await watch()
-    front.drop("rejected.csv", applications_csv(MANY))
-    await front.filed(1)
-    await daemon.stop()
-    counts: dict[int, list[int]] = {1: [], 2: []}
-
-    for number in range(12):
-        version = 1 + number % 2
-        await kill(front, version, draw, begun=number % 4 > 1)
-        counts[version].append(await rows_with_values(front, version))
-    printed = [await end(await start(front, version)) for version in counts]
-
-    for version, rows in counts.items():
-        assert rows == sorted(rows)
-        assert not any(count % CHUNK_ROWS for count in rows)
-        assert len({count for count in rows if 0 < count < len(MANY)}) >= 2, rows
-        found = re.fullmatch(SAID.format(version, len(MANY)), printed[version - 1])
-        assert found, printed
-        # The server may have committed a chunk just after the last look.
-        assert int(found[2]) >= rows[-1]
-        assert int(found[1]) + int(found[2]) == len(MANY)
-    await require_all(front.sql, [MANY])
 
 
 async def test_files_load_while_a_backfill_goes_on_and_both_end_right(
