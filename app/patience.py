@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from app import threads
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
+from app.settings import Settings
+from app.store import database
 
 log = structlog.get_logger()
 
@@ -24,8 +27,12 @@ Step = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class Trouble:
-    """What a step waits for, and how long until it is tried again: ever longer."""
+    """What a step waits for, and how long until it is tried again: ever longer.
 
+    phrase: what the log calls it.
+    """
+
+    phrase: str = "waiting"
     reason: str = ""
     seconds: float = FIRST_WAIT_SECONDS
     is_outage: bool = False
@@ -35,7 +42,7 @@ class Trouble:
         if str(error) != self.reason and not self._is_told(error):
             self.reason = str(error)
             self.is_outage = isinstance(error, DatabaseUnreachableError)
-            log.warning("waiting", reason=self.reason)
+            log.warning(self.phrase, reason=self.reason)
         seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
         return seconds
 
@@ -48,9 +55,10 @@ class Trouble:
         return self.is_outage and isinstance(error, DatabaseUnreachableError) and not lasts
 
     def end(self) -> None:
-        """Says that it is over, if there was any."""
+        """Says that it is over, if there was any; the next one is told anew."""
         if self.reason:
             log.info("works again")
+        self.reason, self.is_outage, self.seconds = "", False, FIRST_WAIT_SECONDS
 
 
 async def until_it_works(step: Step, stop: asyncio.Event, trouble: Trouble | None = None) -> None:
@@ -64,9 +72,20 @@ async def until_it_works(step: Step, stop: asyncio.Event, trouble: Trouble | Non
     await repeat(step, stop, trouble or Trouble(), SluiceError)
 
 
-async def until_reachable(step: Step, stop: asyncio.Event, trouble: Trouble) -> None:
-    """The same, but only while the database cannot be reached; raises all other trouble."""
-    await repeat(step, stop, trouble, DatabaseUnreachableError)
+async def until_reachable(
+    step: Step, stop: asyncio.Event, trouble: Trouble, on_end: Callable[[], None]
+) -> None:
+    """The same, but only while the database cannot be reached; raises all other trouble.
+
+    on_end: called when the step works after an outage.
+    """
+
+    async def noticed() -> None:
+        await step()
+        if trouble.is_outage:
+            on_end()
+
+    await repeat(noticed, stop, trouble, DatabaseUnreachableError)
 
 
 async def repeat(
@@ -85,3 +104,12 @@ async def repeat(
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def or_revive(step: Step, settings: Settings) -> None:
+    """Does a step; before it raises that nobody answers, has the embedded server run again."""
+    try:
+        await step()
+    except DatabaseUnreachableError:
+        await threads.run(database.revive, settings)
+        raise

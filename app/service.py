@@ -19,7 +19,7 @@ from app.examine import Examined
 from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
-from app.patience import Step, Trouble, repeat, until_it_works, until_reachable
+from app.patience import Step, Trouble, or_revive, repeat, until_it_works, until_reachable
 from app.refresh import refresh
 from app.store import direct
 from app.store.engine import driver_connection, driver_errors
@@ -39,6 +39,7 @@ GRACE_SECONDS = 6.0
 CHANGED_WAIT_SECONDS = 0.2
 # The note of a file moved away may be lost with a server that crashes; nobody waits for it.
 BOOKS_SECONDS = 60.0
+DERIVING = "refresh or export has to wait"
 
 
 class Service:
@@ -100,7 +101,7 @@ class Service:
                 await asyncio.wait_for(self._outage_over.wait(), BOOKS_SECONDS)
             self._outage_over.clear()
             try:
-                await recovery.close_books(self._tools)
+                await or_revive(lambda: recovery.close_books(self._tools), self._tools.settings)
             except SluiceError as trouble:  # a load that meets it says so
                 log.debug("books stay open", reason=str(trouble))
             except Exception:
@@ -190,8 +191,12 @@ class Service:
         refuse to the next file of the lane, too, and that one must not overtake; so the lane waits.
         """
         trouble = self._troubles.setdefault(arrival.path, Trouble())
+
+        async def load() -> None:
+            await or_revive(lambda: self._load_if_current(arrival), self._tools.settings)
+
         try:
-            await until_reachable(lambda: self._load_if_current(arrival), self._stop, trouble)
+            await until_reachable(load, self._stop, trouble, self._outage_over.set)
         except FileError:
             raise
         except FileChangedError as changed:
@@ -203,8 +208,6 @@ class Service:
             self._watcher.forget(arrival.path, after_seconds=seconds)
             self._forget_old_troubles()
             return None
-        if trouble.is_outage:
-            self._outage_over.set()
         self._troubles.pop(arrival.path, None)
         return None
 
@@ -250,19 +253,33 @@ class Service:
 
 async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:
     """Refreshes and exports again and again, as the cron sidecar does in containers."""
+    trouble = Trouble(DERIVING)
     while not stop.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every_seconds)
             return
-        await derive(tools)
+        await derive(tools, trouble)
 
 
-async def derive(tools: Tools) -> None:
-    """Refreshes and exports once; what keeps it from that is logged and left to the next time."""
-    with outlived("refresh or export has to wait"), driver_errors():
-        async with direct.connect(tools.engine) as connection:
-            await refresh(driver_connection(connection), tools.settings)
-            await export(driver_connection(connection), tools.settings)
+async def derive(tools: Tools, trouble: Trouble | None = None) -> None:
+    """Refreshes and exports once; what keeps it from that is logged and left to the next time.
+
+    trouble: what was logged the last time, which is not said again.
+    """
+
+    async def step() -> None:
+        with driver_errors():
+            async with direct.connect(tools.engine) as connection:
+                await refresh(driver_connection(connection), tools.settings)
+                await export(driver_connection(connection), tools.settings)
+
+    trouble = trouble or Trouble(DERIVING)
+    with outlived(DERIVING):
+        try:
+            await or_revive(step, tools.settings)
+            trouble.end()
+        except SluiceError as error:
+            trouble.note(error)
 
 
 @contextmanager

@@ -28,13 +28,15 @@ class Way(StrEnum):
 class Trap:
     """Where to cut, once: after so many bytes on their way, or where `sign` stands among them.
 
-    lets_through: whether the sign still arrives. spares_server: the server is not told, until
+    behind: only on a connection that has asked for this before. lets_through: whether the sign
+    still arrives. spares_server: the server is not told, until
     `release`: as when a network fails on one side only.
     """
 
     way: Way
     after_bytes: int | None = None
     sign: bytes = b""
+    behind: bytes = b""
     lets_through: bool = False
     spares_server: bool = False
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,7 +64,7 @@ class Trap:
 
 
 class Proxy:
-    """Relays connections to one server; `set` lays traps for what goes by, each for one cut."""
+    """Relays connections to one server; `lay` takes traps for what goes by, each for one cut."""
 
     def __init__(self, server: URL) -> None:
         self._server = server
@@ -70,7 +72,7 @@ class Proxy:
         self._relays: set[asyncio.Task[None]] = set()
         self.counted = dict.fromkeys(Way, 0)
 
-    def set(self, *traps: Trap) -> None:
+    def lay(self, *traps: Trap) -> None:
         self._traps += traps
 
     async def listen(self) -> None:
@@ -110,9 +112,10 @@ class Proxy:
         except OSError:  # nobody to relay to
             writer.close()
             return
+        asked: set[bytes] = {b""}
         ways = [
-            asyncio.create_task(self._pump(Way.REQUEST, reader, to_server)),
-            asyncio.create_task(self._pump(Way.ANSWER, from_server, writer)),
+            asyncio.create_task(self._pump(Way.REQUEST, reader, to_server, asked)),
+            asyncio.create_task(self._pump(Way.ANSWER, from_server, writer, asked)),
         ]
         try:
             ended, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -128,11 +131,18 @@ class Proxy:
             writer.close()
             to_server.close()
 
-    async def _pump(self, way: Way, reader: StreamReader, writer: StreamWriter) -> Trap | None:
-        """Relays one way until the reader's end, or to a trap, which it gives."""
+    async def _pump(
+        self, way: Way, reader: StreamReader, writer: StreamWriter, asked: set[bytes]
+    ) -> Trap | None:
+        """Relays one way until the reader's end, or to a trap, which it gives.
+
+        asked: what traps are behind and this connection has asked for.
+        """
         with suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                trap = next((each for each in self._traps if each.way is way), None)
+                if way is Way.REQUEST:
+                    asked.update(each.behind for each in self._traps if each.behind in chunk)
+                trap = next((t for t in self._traps if t.way is way and t.behind in asked), None)
                 passed = trap.passed(chunk) if trap else None
                 if trap and passed is not None:
                     self._traps.remove(trap)

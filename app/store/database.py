@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from app.address import Address
+from app.errors import SluiceError
 from app.settings import Settings
 from app.store import embedded
 
@@ -42,3 +43,13 @@ def open_database(settings: Settings) -> Iterator[Database]:
         return
     with embedded.start(settings.embedded_dir) as server:
         yield Database(server.url, server.psql_command, server.url)
+
+
+def revive(settings: Settings) -> None:
+    """Starts the embedded server again, if it has ended under the command that uses it. Blocks.
+
+    Does nothing for a server of one's own. What keeps it from starting is left to the next try.
+    """
+    if not settings.database_url:
+        with suppress(SluiceError):
+            embedded.start(settings.embedded_dir).stop()

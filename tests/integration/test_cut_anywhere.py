@@ -108,7 +108,7 @@ class Sweep:
 
     async def cut(self, trap: Trap, step: Callable[[], Awaitable[T]]) -> T:
         """Does the step with a cut in it, until it works."""
-        self.relay.set(trap)
+        self.relay.lay(trap)
         done, attempts = await insist(step)
         assert trap.sprung.is_set() or attempts == 1
         self.again += attempts > 1

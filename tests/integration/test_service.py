@@ -66,6 +66,35 @@ async def test_a_bug_in_the_refresh_is_logged_and_the_next_time_is_tried(
     assert trouble["exc_info"]
 
 
+async def test_a_refresh_that_waits_for_long_says_so_once(
+    tools: Tools, sql: asyncpg.Connection
+) -> None:
+    await Folder(tools.settings, tools.engine, sql).load("loans.csv", LOANS)
+    await sql.execute(
+        """
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM nextval('tries');
+            RAISE EXCEPTION 'no writes' USING ERRCODE = 'read_only_sql_transaction';
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON ops.refresh
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+        """
+    )
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        running = asyncio.create_task(service.keep_derived(tools, stop, 0.01))
+        await until(lambda: sql.fetchval("SELECT last_value >= 4 FROM tries"), "four tries")
+        await sql.execute("DROP TRIGGER refuse ON ops.refresh")
+        await logged(logs, "works again")
+        stop.set()
+        await asyncio.wait_for(running, LIMIT_SECONDS)
+
+    said = [each["reason"] for each in logs if each["event"] == "refresh or export has to wait"]
+    assert said == ["The database is read-only now, as a standby is: no writes"]
+
+
 async def test_an_error_comes_out_of_task_groups_as_it_was_raised() -> None:
     async def refuse() -> None:
         raise ConfigError("no") from OSError("why")
