@@ -20,7 +20,7 @@ from app.store.server_account import choose_account
 
 PROJECT = Path(__file__).parents[2]
 LOOK_SECONDS = 0.05
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 SERVER_SECONDS = 120.0
 COMMAND_SECONDS = 120.0
