@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from app import tables
+from app.cli import cells
 from app.cli.ending import reader_may_go
 from app.cli.screen import screen
 from app.commands import asking
@@ -81,7 +82,7 @@ def rejects(
             begin(type(reject))
         with reader_may_go():
             if as_csv:
-                write_row([getattr(reject, name) for name in header])
+                write_row([cells.inert(getattr(reject, name)) for name in header])
             else:
                 print(tables.reject_text(reject))
 

@@ -14,7 +14,7 @@ from tests.fuzz.hostile_files import ENDINGS, hostile_files
 
 ROUND = 500
 # Parquet takes two processes for each file.
-MOSTLY_TEXT = (*(ENDINGS[:-1] * 8), ENDINGS[-1])
+MOSTLY_TEXT = (*(ENDINGS[:-1] * 20), ENDINGS[-1])
 
 
 def draw_files(round_number: int) -> None:
