@@ -94,4 +94,5 @@ async def consume(url: str, brokers: str, topic: str, rows: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(consume(*sys.argv[1:4], int(sys.argv[4])))
+    given_url, given_brokers, given_topic, given_rows = sys.argv[1:]
+    asyncio.run(consume(given_url, given_brokers, given_topic, int(given_rows)))
