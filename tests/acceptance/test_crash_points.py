@@ -19,8 +19,9 @@ import pytest
 from app.crash_points import Point
 from tests.acceptance import crash_streams
 from tests.acceptance.crash_cases import CASES
-from tests.acceptance.crash_commands import COMMANDS
+from tests.acceptance.crash_commands import COMMANDS, be_refused, replay
 from tests.acceptance.crash_walk import Side, settings_in
+from tests.acceptance.file_contents import some_loans
 from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Front
 from tests.acceptance.streams import check_ledger, check_values
@@ -90,6 +91,25 @@ async def test_a_kill_at_any_point_of_a_load_is_as_if_it_had_not_been(
 
     for side in sides:
         await case.check(side.front, len(case.points))
+
+
+@pytest.mark.parametrize("point", [Point.COMMITTED, Point.TAKEN, Point.MOVED, Point.FILED])
+async def test_a_replay_that_was_killed_in_its_load_is_done_again_and_loses_nothing(
+    point: Point, side: Side
+) -> None:
+    await be_refused(side, 0)
+    [content] = [body for name, body in side.front.quarantined.items() if name.endswith(".csv")]
+
+    await side.crash(point, *replay(0))
+    await side.serve()
+    await side.run(*replay(0))
+
+    assert await side.front.loans() == some_loans(20)
+    assert set(side.front.archived.values()) == {content}
+    assert side.front.quarantined == {}
+    first, *others = await side.front.ledger()
+    assert {load["status"] for load in others} == {"loaded"}
+    assert side.front.filed_file(first)[0] == content
 
 
 async def test_a_consumer_killed_at_any_point_loads_each_message_once(
