@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 import asyncpg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.strategies import SearchStrategy
 
 from app.settings import Settings
 from tests.acceptance.front_door import Front, until
@@ -65,7 +66,14 @@ class World:
 feeds = st.sampled_from(list(NAMES))
 which = st.integers(0, 3)
 ways = st.sampled_from(["rename in", "overwrite", "copy", "copy"])
-places = st.one_of(*(st.tuples(st.just(feed), st.sampled_from(NAMES[feed])) for feed in NAMES))
+
+
+def places_of(feeds: Iterable[str]) -> SearchStrategy[tuple[str, str]]:
+    """A feed, as likely as any other, and a name of it."""
+    return st.one_of(*(st.tuples(st.just(each), st.sampled_from(NAMES[each])) for each in feeds))
+
+
+places = places_of(NAMES)
 
 
 class FolderMachine(RuleBasedStateMachine):
@@ -195,7 +203,7 @@ class FolderMachine(RuleBasedStateMachine):
             self.people.delete(place[1])
 
     @rule(
-        place=places.filter(lambda place: place[0] in TABLES),
+        place=places_of(TABLES),
         number=which,
         is_copied=st.booleans(),
         then=st.none() | ways,
