@@ -23,16 +23,19 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 
 Step = Callable[[], Awaitable[object]]
+Tell = Callable[[str, float], None]
 
 
 @dataclass(slots=True)
 class Trouble:
     """What a step waits for, and how long until it is tried again: ever longer.
 
-    phrase: what the log calls it.
+    phrase: what the log calls it. tell: told the reason, each time, and for how many seconds it
+    waits; no reason when it is over.
     """
 
     phrase: str = "waiting"
+    tell: Tell = lambda _reason, _seconds: None
     reason: str = ""
     seconds: float = FIRST_WAIT_SECONDS
     is_outage: bool = False
@@ -44,6 +47,7 @@ class Trouble:
             self.is_outage = isinstance(error, DatabaseUnreachableError)
             log.warning(self.phrase, reason=self.reason)
         seconds, self.seconds = self.seconds, min(2 * self.seconds, LONGEST_WAIT_SECONDS)
+        self.tell(self.reason, seconds)
         return seconds
 
     def _is_told(self, error: SluiceError) -> bool:
@@ -58,6 +62,7 @@ class Trouble:
         """Says that it is over, if there was any; the next one is told anew."""
         if self.reason:
             log.info("works again")
+            self.tell("", 0.0)
         self.reason, self.is_outage, self.seconds = "", False, FIRST_WAIT_SECONDS
 
 

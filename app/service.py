@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
-from pathlib import Path
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -24,6 +23,7 @@ from app.refresh import refresh
 from app.store import direct
 from app.store.engine import driver_connection, driver_errors
 from app.together import load_together, sound_files
+from app.troubles import Troubles
 from app.watcher import Watcher
 
 __all__ = ["Service", "Step", "Trouble", "derive", "keep_derived", "outlived", "repeat"]
@@ -53,7 +53,7 @@ class Service:
         self._ahead = LookAhead(tools)
         self._singly: set[Arrival] = set()
         self._busy: set[asyncio.Task[None]] = set()
-        self._troubles: dict[Path, Trouble] = {}
+        self._troubles = Troubles(tools.settings.imports_dir)
         self._outage_over = asyncio.Event()
 
     async def run(self) -> None:
@@ -81,6 +81,7 @@ class Service:
                 await self._wind_down(workers)
                 watching.cancel()
         finally:
+            self._troubles.close()
             await self._ahead.close()
 
     async def _recover(self) -> None:
@@ -181,7 +182,7 @@ class Service:
             log.error("file cannot be read", reason=str(fault))
         except Exception:
             log.exception("load crashed")
-        self._troubles.pop(arrival.path, None)
+        self._troubles.forget(arrival.path)
         return None
 
     async def _load_or_put_off(self, arrival: Arrival) -> float | None:
@@ -190,7 +191,7 @@ class Service:
         A file that the disk does not give is put off alone. What the database refuses it would
         refuse to the next file of the lane, too, and that one must not overtake; so the lane waits.
         """
-        trouble = self._troubles.setdefault(arrival.path, Trouble())
+        trouble = self._troubles.of(arrival.path)
 
         async def load() -> None:
             await or_revive(lambda: self._load_if_current(arrival), self._tools.settings)
@@ -206,9 +207,9 @@ class Service:
             if not isinstance(error.__cause__, OSError):
                 return seconds
             self._watcher.forget(arrival.path, after_seconds=seconds)
-            self._forget_old_troubles()
+            self._troubles.forget_all_but(self._watcher.knows)
             return None
-        self._troubles.pop(arrival.path, None)
+        self._troubles.forget(arrival.path)
         return None
 
     async def _look_again(
@@ -227,12 +228,6 @@ class Service:
         await until_it_works(close_books, self._stop, trouble)
         if arrival.name not in settled:
             log.info("file changed while it was looked at", reason=str(changed))
-
-    def _forget_old_troubles(self) -> None:
-        """Drops what was kept of files that were put off and taken away since."""
-        gone = [path for path in self._troubles if not self._watcher.knows(path)]
-        for path in gone:
-            del self._troubles[path]
 
     def _is_current(self, examined: Examined) -> bool:
         return self._watcher.is_current(examined.arrival.path)
