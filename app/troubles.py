@@ -23,6 +23,8 @@ from app.patience import Trouble
 NOTES = ".waits"
 # Longer than a try takes that ends with the same trouble.
 TRY_SECONDS = 60.0
+# A service that waits writes its note anew at least each minute or two.
+OLD_SECONDS = 600.0
 
 
 class Troubles:
@@ -32,6 +34,7 @@ class Troubles:
         self._note = imports_dir / NOTES / f"{socket.gethostname()}-{os.getpid()}.json"
         self._troubles: dict[Path, Trouble] = {}
         self._reasons: dict[str, tuple[str, float]] = {}
+        remove_old_notes(self._note.parent)
 
     def of(self, path: Path) -> Trouble:
         """Gives the file's trouble, a new one where it has none yet."""
@@ -71,6 +74,15 @@ class Troubles:
             unfinished = self._note.with_suffix(".tmp")
             unfinished.write_text(json.dumps(self._reasons), encoding="utf-8")
             unfinished.replace(self._note)
+
+
+def remove_old_notes(folder: Path) -> None:
+    """Removes what killed services left."""
+    with suppress(OSError):
+        for note in folder.iterdir():
+            if time.time() - note.stat().st_mtime > OLD_SECONDS:
+                note.unlink()
+        folder.rmdir()
 
 
 def explained(waiting: Iterable[Waiting], imports_dir: Path) -> list[Waiting]:

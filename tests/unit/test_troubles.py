@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +59,17 @@ def test_the_note_of_a_killed_service_is_soon_passed_over(
 
     assert list(tmp_path.glob(".waits/*.json"))
     assert read_notes(tmp_path) == {}
+
+
+def test_the_next_service_removes_the_note_of_one_killed_long_ago(tmp_path: Path) -> None:
+    Troubles(tmp_path).of(tmp_path / "a.csv").note(RetryableError("the disk is full"))
+    [note] = tmp_path.glob(".waits/*")
+    long_ago = note.stat().st_mtime - 601
+    os.utime(note, (long_ago, long_ago))
+
+    Troubles(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_note_cut_short_is_passed_over(tmp_path: Path) -> None:
