@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import polars as pl
 
-from app.domain import Batch, Contract, Reject, Route
+from app.domain import Batch, Reject, Route
 from app.parse import WANTED, parse_column
+from app.rules import Contract
 
 SHOWN_CHARACTERS = 80
 FEW_ROWS = 10_000

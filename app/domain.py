@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import dataframely as dy
-import polars as pl
+if TYPE_CHECKING:  # what moves rows alone needs them, and they take long to import
+    import polars as pl
+
+    from app.rules import Contract
 
 YEARS = re.compile(r"(?P<first>[1-9][0-9]{3})(?:-(?P<last>[1-9][0-9]{3}))?")
 
@@ -147,22 +149,6 @@ class Column:
     name: str
     aliases: tuple[str, ...] = ()
     optional: bool = False
-
-
-class Contract(dy.Schema):
-    """The rules of a feed's rows; every feed's contract starts from this one.
-
-    Columns other than String are parsed from the file's text before the rules are applied.
-    A rule's name, read as words, is the reason people are given.
-    """
-
-    line_number = dy.Int64(nullable=False)
-
-    @classmethod
-    def rules(cls) -> list[pl.Expr]:
-        """Whether a row keeps each rule; as in `filter`, null does not break one."""
-        rules = cls._validation_rules(with_cast=False)
-        return [rule.expr.alias(name) for name, rule in rules.items()]
 
 
 class Merge(StrEnum):

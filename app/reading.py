@@ -13,11 +13,12 @@ import polars as pl
 
 from app import contract as contracts
 from app import threads
-from app.domain import Batch, Contract, Merge, Pipeline, Reject, Route, Tally
+from app.domain import Batch, Merge, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
+from app.rules import Contract
 from app.settings import Settings
 from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import RejectSpool

@@ -16,10 +16,10 @@ from app.cli import cells
 from app.cli.ending import reader_may_go
 from app.cli.screen import screen
 from app.commands import asking
+from app.connected import run_connected, settings_for
 from app.domain import Reject
 from app.errors import SluiceError
 from app.folder import Waiting, waiting_files
-from app.session import run_in_session, settings_for
 from app.settings import Settings
 
 group = typer.Typer()
@@ -37,11 +37,15 @@ def status(
         return
     if waiting:
         screen.print(tables.waiting_table(waiting), "")
-    found = run_in_session(settings, asking.read_status)
+    found = read_status(settings)
     screen.print(tables.files_table(found.files), "")
     if len(found.files) == asking.SHOWN_FILES:
         screen.print("Older ones: SELECT * FROM ops.file_status ORDER BY load_id DESC\n")
     screen.print(tables.freshness_table(found.freshness))
+
+
+def read_status(settings: Settings) -> asking.Status:
+    return run_connected(settings, lambda connection: asking.read_status(connection, settings))
 
 
 def print_status_json(settings: Settings, waiting: Sequence[Waiting]) -> None:
@@ -52,7 +56,7 @@ def print_status_json(settings: Settings, waiting: Sequence[Waiting]) -> None:
         "derived_tables": None,
     }
     try:
-        found = run_in_session(settings, asking.read_status)
+        found = read_status(settings)
         content |= {"files": found.files, "derived_tables": found.freshness}
     except SluiceError as error:
         content["error"] = str(error)
@@ -87,7 +91,9 @@ def rejects(
                 print(tables.reject_text(reject))
 
     settings = settings_for()
-    count = run_in_session(settings, lambda session: asking.list_rejects(session, load_id, show))
+    count = run_connected(
+        settings, lambda connection: asking.list_rejects(connection, load_id, show)
+    )
     if not count and as_csv:
         begin(Reject)
     elif not count:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import asyncpg
+
 from app.domain import Reject
 from app.errors import ConfigError
 from app.files import printable_name
 from app.folder import Waiting
 from app.refresh import DERIVED_TABLES
-from app.session import Session
-from app.store import ledger, reports
-from app.store.engine import driver_errors
+from app.settings import Settings
+from app.store import reports
+from app.store.scripts import Scripts, schema_names
 
 SHOWN_FILES = 25
 
@@ -26,15 +28,13 @@ class Status:
     freshness: reports.Rows
 
 
-async def read_status(session: Session) -> Status:
+async def read_status(connection: asyncpg.Connection, settings: Settings) -> Status:
     """Reads the latest files and the freshness of the derived tables."""
     derived: Mapping[str, str] = {table.name: table.pipeline for table in DERIVED_TABLES}
-    with driver_errors():
-        async with session.tools.engine.connect() as connection:
-            return Status(
-                files=await reports.recent_files(connection, SHOWN_FILES),
-                freshness=await reports.freshness(connection, session.tools.scripts, derived),
-            )
+    return Status(
+        files=await reports.recent_files(connection, SHOWN_FILES),
+        freshness=await reports.freshness(connection, Scripts(schema_names(settings)), derived),
+    )
 
 
 def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
@@ -42,17 +42,17 @@ def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
     return [{**asdict(each), "path": printable_name(str(each.path))} for each in waiting]
 
 
-async def list_rejects(session: Session, load_id: int, show: Callable[[Reject], None]) -> int:
+async def list_rejects(
+    connection: asyncpg.Connection, load_id: int, show: Callable[[Reject], None]
+) -> int:
     """Shows each rejected row of a load and gives their number.
 
     Raises ConfigError when there is no such load.
     """
+    if not await reports.has_load(connection, load_id):
+        raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
     count = 0
-    with driver_errors():
-        async with session.tools.engine.connect() as connection:
-            if await ledger.find(connection, load_id) is None:
-                raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
-            async for reject in reports.stream_rejects(connection, load_id):
-                show(reject)
-                count += 1
+    async for reject in reports.stream_rejects(connection, load_id):
+        show(reject)
+        count += 1
     return count

@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store import migrate as migrations
 from app.store import reports
 from app.store.database import open_database
-from app.store.engine import driver_errors
+from app.store.engine import driver_connection, driver_errors
 
 REFRESH_SECONDS = 60.0
 FIRST_FILES_SECONDS = 120.0
@@ -87,11 +87,12 @@ async def read_overview(session: Session) -> Overview:
     schema = session.tools.settings.dw_schema
     with driver_errors():
         async with session.tools.engine.connect() as connection:
-            files = await reports.recent_files(connection, SHOWN_FILES)
+            driver = driver_connection(connection)
+            files = await reports.recent_files(driver, SHOWN_FILES)
             views = [
                 View(
                     f"{schema}.{name}, {words}",
-                    *await reports.first_rows(connection, schema, name, order, SHOWN_ROWS),
+                    *await reports.first_rows(driver, schema, name, order, SHOWN_ROWS),
                 )
                 for name, order, words in SHOWN_VIEWS
             ]

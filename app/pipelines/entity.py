@@ -7,7 +7,8 @@ import re
 import dataframely as dy
 import polars as pl
 
-from app.domain import Column, Contract, Facts, Merge, Pipeline
+from app.domain import Column, Facts, Merge, Pipeline
+from app.rules import Contract
 
 
 def contract(facts: Facts) -> type[Contract]:

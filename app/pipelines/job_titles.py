@@ -7,7 +7,8 @@ import re
 import dataframely as dy
 import polars as pl
 
-from app.domain import Column, Contract, Facts, Pipeline
+from app.domain import Column, Facts, Pipeline
+from app.rules import Contract
 
 # A title is a key, and an entry of PostgreSQL's B-tree holds at most 2,704 bytes in all.
 LONGEST_TITLE_BYTES = 2600

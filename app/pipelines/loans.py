@@ -9,7 +9,8 @@ from functools import lru_cache
 import dataframely as dy
 import polars as pl
 
-from app.domain import Column, Contract, Facts, Pipeline
+from app.domain import Column, Facts, Pipeline
+from app.rules import Contract
 
 
 def contract(facts: Facts) -> type[Contract]:

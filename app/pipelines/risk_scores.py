@@ -9,8 +9,9 @@ from functools import lru_cache
 import dataframely as dy
 import polars as pl
 
-from app.domain import Appends, Column, Contract, Facts, Merge, Pipeline
+from app.domain import Appends, Column, Facts, Merge, Pipeline
 from app.features import values
+from app.rules import Contract
 
 LARGEST_POLICY_CODE = 32_767
 

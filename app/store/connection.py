@@ -33,7 +33,8 @@ SOCKET_KEEPALIVES = (
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
 )
 
-log = logging.getLogger(__name__)
+# The level of this name follows ECHO_SQL, also in commands that are quiet otherwise.
+log = logging.getLogger("sqlalchemy.engine.driver")
 
 
 @asynccontextmanager

@@ -1,58 +1,55 @@
-"""What people ask the database: recent loads, a load's rejects, freshness, rows of a view."""
+"""What people ask the database: recent loads, a load's rejects, freshness, rows of a view.
+
+Without SQLAlchemy, as `status` is asked often, by people and by the containers' health check.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import TextClause, column, select, table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from app.domain import MessageReject, Reject
-from app.store.scripts import Scripts
-from models import ops
+from app.store.scripts import Scripts, quoted
 
 Rows = Sequence[Mapping[str, Any]]
 
+REJECTS = """
+SELECT line_number, column_name, reason, raw, topic, partition, message_offset
+FROM ops.reject
+WHERE load_id = $1
+ORDER BY line_number
+"""
 
-async def _rows(
-    connection: AsyncConnection, statement: TextClause, **values: object
-) -> list[Mapping[str, Any]]:
-    return [dict(row) for row in (await connection.execute(statement, values)).mappings()]
 
-
-async def recent_files(connection: AsyncConnection, limit: int) -> Rows:
+async def recent_files(connection: asyncpg.Connection, limit: int) -> Rows:
     """Gives the files that were loaded last, with what happened to each, newest first."""
-    statement = text("SELECT * FROM ops.file_status ORDER BY load_id DESC LIMIT :limit")
-    return await _rows(connection, statement, limit=limit)
+    latest = "SELECT * FROM ops.file_status ORDER BY load_id DESC LIMIT $1"
+    return [dict(row) for row in await connection.fetch(latest, limit)]
 
 
 async def freshness(
-    connection: AsyncConnection, scripts: Scripts, derived: Mapping[str, str]
+    connection: asyncpg.Connection, scripts: Scripts, derived: Mapping[str, str]
 ) -> Rows:
     """Gives each derived table's last refresh and the days that wait for the next one.
 
     derived: the pipeline that each derived table is computed from.
     """
-    return await _rows(
-        connection,
-        scripts.statement("reports/freshness"),
-        names=list(derived),
-        pipelines=list(derived.values()),
-    )
+    call = scripts.call("reports/freshness", names=list(derived), pipelines=list(derived.values()))
+    return [dict(row) for row in await connection.fetch(*call)]
 
 
-async def stream_rejects(connection: AsyncConnection, load_id: int) -> AsyncIterator[Reject]:
+async def has_load(connection: asyncpg.Connection, load_id: int) -> bool:
+    """Whether the ledger has a load of that id."""
+    found = "SELECT EXISTS (SELECT FROM ops.load WHERE load_id = $1)"
+    return bool(await connection.fetchval(found, load_id))
+
+
+async def stream_rejects(connection: asyncpg.Connection, load_id: int) -> AsyncIterator[Reject]:
     """Gives a load's rejects in the order of the file or, as MessageReject, of the messages."""
-    of_row = (ops.Reject.line_number, ops.Reject.column_name, ops.Reject.reason, ops.Reject.raw)
-    of_message = (ops.Reject.topic, ops.Reject.partition, ops.Reject.message_offset)
-    statement = (
-        select(*of_row, *of_message)
-        .where(ops.Reject.load_id == load_id)
-        .order_by(ops.Reject.line_number)
-    )
-    async with connection.stream(statement) as rows:
-        async for row in rows:
+    async with connection.transaction(readonly=True):
+        async for row in connection.cursor(REJECTS, load_id):
             line_number, column_name, reason, raw, topic, partition, offset = row
             reject = Reject(line_number, column_name, reason, raw)
             if topic is None or partition is None or offset is None:
@@ -62,12 +59,14 @@ async def stream_rejects(connection: AsyncConnection, load_id: int) -> AsyncIter
 
 
 async def first_rows(
-    connection: AsyncConnection, schema: str, view: str, order: str, limit: int
+    connection: asyncpg.Connection, schema: str, view: str, order: str, limit: int
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Gives the column names and the first rows of a view.
 
     order: as after ORDER BY; part of the program, never of a file.
     """
-    rows = select("*").select_from(table(view, column("*"), schema=schema))
-    result = await connection.execute(rows.order_by(text(order)).limit(limit))
-    return list(result.keys()), [tuple(row) for row in result]
+    name = f"{quoted(schema)}.{quoted(view)}"
+    every_row = f"SELECT * FROM {name} ORDER BY {order} LIMIT $1"  # noqa: S608 - ours, quoted
+    rows = await connection.prepare(every_row)
+    columns = [attribute.name for attribute in rows.get_attributes()]
+    return columns, [tuple(row) for row in await rows.fetch(limit)]

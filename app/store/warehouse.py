@@ -14,7 +14,8 @@ import polars as pl
 
 from app import crash_points
 from app.crash_points import Point
-from app.domain import Appends, Contract, LoadCounts, Merge, Tally
+from app.domain import Appends, LoadCounts, Merge, Tally
+from app.rules import Contract
 from app.store import appends, comparison, months, ranks, staging
 from app.store.appends import Appended
 from app.store.comparison import Rows

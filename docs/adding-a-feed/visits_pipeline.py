@@ -6,7 +6,8 @@ import re
 
 import dataframely as dy
 
-from app.domain import Column, Contract, Facts, Pipeline
+from app.domain import Column, Facts, Pipeline
+from app.rules import Contract
 
 
 def contract(facts: Facts) -> type[Contract]:

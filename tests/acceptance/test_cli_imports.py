@@ -57,3 +57,19 @@ def test_refresh_and_export_import_nothing_that_only_loads_need(
 
     assert "asyncpg" in with_news & without_news
     assert not (with_news | without_news) & FOR_LOADS
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("rejects", "1")])
+def test_questions_import_nothing_that_only_loads_need(
+    words: tuple[str, ...], shell: CommandLine
+) -> None:
+    file = shell.folder / "loans.csv"
+    file.write_text(
+        "repayment_date,loans,defaults,liquidations\n2023-01-01,5,1,1\n2023-01-02,x,1,1\n"
+    )
+    assert shell.run("load", file, MAX_REJECTED_RATIO="0.5").code == 0
+
+    imported = imported_by(shell, *words)
+
+    assert "asyncpg" in imported
+    assert not imported & FOR_LOADS

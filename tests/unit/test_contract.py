@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from app.contract import Checked, check
-from app.domain import Batch, Column, Contract, Facts, Pipeline, Reject, Route
+from app.domain import Batch, Column, Facts, Pipeline, Reject, Route
+from app.rules import Contract
 from tests.unit.batches import TODAY, Text, batch_of, checked, raw_of, reasons
 
 

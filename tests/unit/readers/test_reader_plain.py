@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import contract as contracts
-from app.domain import Contract, Facts, Pipeline, Reject, Route
+from app.domain import Facts, Pipeline, Reject, Route
 from app.readers import open_reader, plain
 from app.readers.structure import Shape
+from app.rules import Contract
 
 NAMES = ("at", "number", "day")
 COMMA = Shape(ord(","), 3)
