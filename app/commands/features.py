@@ -32,6 +32,13 @@ LANE = f"{FEED}/"
 LET_IN_SECONDS = 1.2 * turns.LONGEST_LANE_PAUSE_SECONDS
 
 
+Say = Callable[[str], None]
+
+
+def unheard(_line: str) -> None:
+    """Says a line where nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Activated:
     """was_active: it had been the active version before. rows_missing: rows without its values."""
@@ -70,7 +77,7 @@ async def read_version(session: Session, number: int) -> tuple[Version, Sequence
         return known[number], await versions.activations(driver, scripts, number)
 
 
-async def activate(session: Session, number: int, say: Callable[[str], None]) -> Activated:
+async def activate(session: Session, number: int, say: Say = unheard) -> Activated:
     """Makes a version the active one, between two loads; says what it waits for."""
     definition_of(number)
     scripts = session.tools.scripts
@@ -83,7 +90,7 @@ async def activate(session: Session, number: int, say: Callable[[str], None]) ->
         return Activated(was_active, await versions.rows_missing(driver, scripts, number))
 
 
-async def roll_back(session: Session, say: Callable[[str], None]) -> tuple[RolledBack, int]:
+async def roll_back(session: Session, say: Say = unheard) -> tuple[RolledBack, int]:
     """Goes back to the version that was active before; gives how many rows have none of it too."""
     scripts = session.tools.scripts
     waits = waiting_for(session, say)
@@ -156,7 +163,7 @@ async def connected(session: Session) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
-def waiting_for(session: Session, say: Callable[[str], None]) -> Callable[[], Awaitable[None]]:
+def waiting_for(session: Session, say: Say) -> Callable[[], Awaitable[None]]:
     """Gives what says, in a line, what keeps the lane."""
 
     async def tell() -> None:
