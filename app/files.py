@@ -145,9 +145,10 @@ def disk_errors() -> Iterator[None]:
 def printable_name(name: str) -> str:
     """The name as people, logs and JSON can carry it.
 
-    Bytes that are not UTF-8 and characters that do not print are backslash-escaped.
+    Bytes that are not UTF-8, characters that do not print, and backslashes are escaped with a
+    backslash, so that no two names look alike.
     """
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    text = os.fsencode(name).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
     return "".join(

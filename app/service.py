@@ -243,6 +243,9 @@ class Service:
                 examined.opened.close()
             raise FileChangedError(f"{arrival.name} was written to, replaced or removed")
         examined = examined or await loader.look_at(arrival, self._tools)
+        if not self._watcher.has_handed_over(arrival.path, examined.identity):
+            examined.opened.close()
+            raise FileChangedError(f"{arrival.name} was replaced before it was opened")
         await loader.load_examined(examined, self._tools)
 
 

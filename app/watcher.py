@@ -85,6 +85,11 @@ class Watcher:
         """Whether the file was handed over and is still there, or is looked at again."""
         return path in self._emitted or path in self._waits
 
+    def has_handed_over(self, path: Path, opened: Identity) -> bool:
+        """Whether what was opened is what was handed over last, and no file put in its place."""
+        emitted = self._emitted.get(path)
+        return bool(emitted and opened.has_same_content(emitted))
+
     def is_current(self, path: Path) -> bool:
         """Whether the file still is what was handed over last, and not a newer version."""
         emitted, current = self._emitted.get(path), files.identity_at(path)

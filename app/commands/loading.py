@@ -137,18 +137,20 @@ def require_complete(given: Path, path: Path, settings: Settings) -> None:
     """Raises FileError when there is no complete file to read."""
     if not path.exists():
         raise FileError(
-            found=f"no file {given}", expected="a file", remedy="check the path and the folder"
+            found=f"no file {printable_name(str(given))}",
+            expected="a file",
+            remedy="check the path and the folder",
         )
     outcome = Observer(settings.settle_seconds, lambda: 0.0).look(path)
     if outcome.state is State.NOT_REGULAR:
         raise FileError(
-            found=f"{given}: {outcome.reason}",
+            found=f"{printable_name(str(given))}: {outcome.reason}",
             expected="a file",
             remedy="name the file itself",
         )
     if outcome.state not in (State.COMPLETE, State.SETTLING):
         raise FileError(
-            found=f"{given}: {outcome.reason}",
+            found=f"{printable_name(str(given))}: {outcome.reason}",
             expected="a complete file",
             remedy="wait until it is written, then load it",
         )

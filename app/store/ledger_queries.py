@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import fields
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -182,8 +183,24 @@ def duplicate() -> Query:
 @cache
 def end() -> Query:
     line: dict[str, Any] = {name: bindparam(name) for name in ("status", "error", "fault", *COUNTS)}
-    ended = update(Load).where(OF_LOAD).values(finished_at=NOW, **line)
+    ended = update(Load).where(OF_LOAD).values(finished_at=_after_those_before(), **line)
     return compiled(ended.returning(*SHOWN_COLUMNS))
+
+
+def _after_those_before() -> ColumnElement[datetime]:
+    """Now, or just after the latest load of the place where the clock was set back since.
+
+    Which load of a place is the latest decides what is a duplicate.
+    """
+    before = aliased(Load)
+    latest = (
+        select(func.max(before.finished_at) + timedelta(microseconds=1))
+        .where(before.pipeline == Load.pipeline, before.status == LoadStatus.LOADED.value)
+        .correlate(Load)
+    )
+    of_scope = latest.where(before.scope == Load.scope)
+    of_none = latest.where(before.scope.is_(None), Load.scope.is_(None))
+    return func.greatest(NOW, of_scope.scalar_subquery(), of_none.scalar_subquery())
 
 
 @cache

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from types import TracebackType
 from typing import Self
 
 from app import threads
+from app.errors import RetryableError
 from app.store.copy_format import Encoded
 
 MEMORY_BYTES = 8 << 20
@@ -32,8 +33,17 @@ class Spool:
         self._file.close()
 
     async def write(self, part: Encoded) -> None:
-        """Appends bytes, in a thread as the disk may be slow."""
-        await threads.run(self._file.write, part)
+        """Appends bytes, in a thread as the disk may be slow.
+
+        Raises RetryableError when the disk takes no more.
+        """
+        try:
+            await threads.run(self._file.write, part)
+        except OSError as error:
+            raise RetryableError(
+                f"The folder for temporary files, {gettempdir()}, cannot be written:"
+                f" {error.strerror}. Make room on its disk, or set TMPDIR to another folder."
+            ) from error
 
     def clear(self) -> None:
         """Forgets what was written."""
