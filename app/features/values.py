@@ -16,6 +16,11 @@ from app.store.appends import Appended
 from app.store.scripts import Scripts, bound, quoted
 from models.base import WAREHOUSE
 
+# How many rows beyond a change are computed at once, to see whether it still matters.
+CHUNK_ROWS = 10_000
+# More than any version's windows reach back over.
+SETTLED_SCORES = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -62,6 +67,34 @@ async def compute(
     return int(outcome.rpartition(" ")[2])
 
 
+async def compute_while_it_matters(
+    connection: asyncpg.Connection,
+    scripts: Scripts,
+    definition: Definition,
+    rows: Range,
+    last_changed: int,
+) -> None:
+    """Computes a version for rows of which none beyond the last changed one has another score.
+
+    Ends with a run of rows beyond that one whose values all stay as they are: windows hold none
+    of the changed scores any more, and what is carried on is the same as before.
+    """
+    if rows.first_id <= last_changed:
+        last_id = min(last_changed, rows.last_id)
+        await compute(connection, scripts, definition, rows.first_id, last_id)
+    after_id = max(last_changed, rows.first_id - 1)
+    while after_id < rows.last_id:
+        upcoming = await connection.fetchrow(
+            *scripts.call("features/upcoming", after_id=after_id, rows=CHUNK_ROWS)
+        )
+        if upcoming is None or upcoming["first_id"] is None:
+            return
+        after_id = min(upcoming["last_id"], rows.last_id)
+        written = await compute(connection, scripts, definition, upcoming["first_id"], after_id)
+        if not written and upcoming["scores"] >= SETTLED_SCORES:
+            return
+
+
 def writing(scripts: Scripts, definition: Definition, step: str) -> str:
     """Gives the statement that computes a version and writes its values into its partition."""
     schema = scripts.schema(WAREHOUSE)
@@ -78,7 +111,7 @@ async def follow(connection: asyncpg.Connection, scripts: Scripts, appended: App
     """Brings the values up to date after a load has written rows.
 
     New rows get those of the active version. Where other rows come after, or the load corrects
-    a file, each version that has values from there on is computed anew, as far as it goes.
+    a file, each version that has values from there on is computed anew, as far as that matters.
     Raises ConfigError when an activated version is another one in this code.
     """
     active = await registry.active(connection, scripts)
@@ -91,6 +124,7 @@ async def follow(connection: asyncpg.Connection, scripts: Scripts, appended: App
     is_held = any(each.has_own for each in held.values())
     for version, each in held.items():
         own_too = version == active.version and not is_held
-        if rows := each.outdated(appended, own_too=own_too):
-            definition = definition_of(version)
-            await compute(connection, scripts, definition, rows.first_id, rows.last_id)
+        rows = each.outdated(appended, own_too=own_too)
+        if rows and appended.last_changed is not None:
+            definition, last_changed = definition_of(version), appended.last_changed
+            await compute_while_it_matters(connection, scripts, definition, rows, last_changed)

@@ -43,14 +43,16 @@ def end_id(place: int) -> int:
 class Appended:
     """What became of a file's rows.
 
-    last_id: of the place's rows, one below first_id where it has none. first_changed: the first
-    row that derived values have to follow, None when nothing did that matters to them.
+    last_id: of the place's rows, one below first_id where it has none. first_changed, last_changed:
+    the first and the last row that derived values have to follow, None when nothing did that
+    matters to them.
     is_new: whether the place had no rows before.
     """
 
     place: int
     last_id: int
     first_changed: int | None
+    last_changed: int | None
     is_new: bool
     counts: LoadCounts
 
@@ -145,8 +147,8 @@ async def copy_rows(
 def appended(place: int, rows: int) -> Appended:
     """Says what became of a new place's rows."""
     last_id = place * PLACE_ROWS + rows
-    changed = first_id(place) if rows else None
-    return Appended(place, last_id, changed, is_new=True, counts=LoadCounts(inserted=rows))
+    first, last = (first_id(place), last_id) if rows else (None, None)
+    return Appended(place, last_id, first, last, is_new=True, counts=LoadCounts(inserted=rows))
 
 
 async def replace(
@@ -178,4 +180,5 @@ async def replace(
         unchanged=rows_staged - found["rows_inserted"] - found["rows_updated"],
         deleted=found["rows_deleted"],
     )
-    return Appended(place, last_id, found["first_changed"], is_new=False, counts=counts)
+    first, last = found["first_changed"], found["last_changed"]
+    return Appended(place, last_id, first, last, is_new=False, counts=counts)

@@ -1,7 +1,7 @@
 -- Replaces the applications of a corrected file, rank by rank; ranks beyond its end go.
 -- Grain: application_id. Parameters: load_id, first_id, last_id: the ids of the file's rows, end_id:
 -- the end of its place. Run by: the load, inside its transaction.
--- Returns: the row counts, and the first row whose score is new, another one, or gone.
+-- Returns: the row counts, the first and the last row whose score is new, another one, or gone.
 WITH ranked AS (
     SELECT
         CAST(:first_id AS bigint) - 1 + row_number() OVER (
@@ -113,5 +113,6 @@ SELECT
     count(*) FILTER (WHERE action = 'INSERT') AS rows_inserted,
     count(*) FILTER (WHERE action = 'UPDATE') AS rows_updated,
     count(*) FILTER (WHERE action = 'DELETE') AS rows_deleted,
-    min(application_id) FILTER (WHERE matters) AS first_changed
+    min(application_id) FILTER (WHERE matters) AS first_changed,
+    max(application_id) FILTER (WHERE matters) AS last_changed
 FROM changes

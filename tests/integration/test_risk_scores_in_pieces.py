@@ -61,6 +61,13 @@ async def migrated(settings: Settings) -> None:
     await asyncio.to_thread(migrate.upgrade, settings, settings.database_url)
 
 
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corrections look again after these many rows whether they matter still."""
+    monkeypatch.setattr(values, "CHUNK_ROWS", 130)
+    monkeypatch.setattr(values, "SETTLED_SCORES", 100)
+
+
 async def compute_all(folder: Folder) -> None:
     """Every version for every row, from the first one to the last."""
     scripts = Scripts(schema_names(folder.settings))
@@ -142,6 +149,25 @@ async def test_corrections_anywhere_leave_what_one_run_over_the_newest_files_giv
         await folder.load(f"rejected_{number}.csv", applications_csv(files[number]))
 
         await require_all(folder.sql, files, VERSIONS if is_computed else [2])
+
+
+async def test_a_correction_is_followed_for_as_long_as_it_matters(folder: Folder) -> None:
+    files = [some_applications(60, 1, 1), some_applications(4_000, 2, 1_001)]
+    for number, rows in enumerate(files):
+        await folder.load(f"rejected_{number}.csv", applications_csv(rows))
+    await compute_all(folder)
+    # What is written here into a value that no correction of the first file can change, stays.
+    mark = "UPDATE warehouse.risk_score_feature SET ma50 = -1 WHERE application_id = $1"
+    last_id = await folder.sql.fetchval("SELECT max(application_id) FROM warehouse.risk_score")
+    await folder.sql.execute(mark, last_id)
+
+    files[0] = rescored(files[0], 30, score="850.5")
+    await folder.load("rejected_0.csv", applications_csv(files[0]))
+
+    for version in VERSIONS:
+        found, right = await shown(folder.sql, version), expected(version, files)
+        assert found[:-1] == right[:-1], f"version {version}"
+        assert found[-1] == (right[-1][0], "-1", right[-1][2]), f"version {version}"
 
 
 async def test_each_row_shows_the_active_versions_values_or_those_it_came_with(
