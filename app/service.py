@@ -159,7 +159,9 @@ class Service:
             if len(sound) < 2:
                 return False
             await load_together(sound, self._tools)
-        except DatabaseUnreachableError:  # the first one's own load waits for it, and says so
+        except DatabaseUnreachableError as outage:  # the first one's own load waits until it ends
+            bind_contextvars(file=first.name)
+            self._troubles.of(first.path).note(outage)
             return False
         except Exception as trouble:
             log.info("files are loaded one by one", reason=str(trouble))

@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -27,7 +28,7 @@ from tests.acceptance.file_contents import (
     some_loans,
     some_values,
 )
-from tests.acceptance.front_door import Daemon, Front
+from tests.acceptance.front_door import Daemon, Front, until
 from tests.conftest import database_at, execute
 from tests.servers import FAST, IMMEDIATE, Server
 
@@ -45,6 +46,9 @@ READ_ONLY = (
     "The database is read-only now, as a standby is: cannot execute {} in a read-only transaction"
 )
 FREE_BYTES = 64 << 20
+WAITS_FOR_LOANS = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'warehouse.loans'::regclass
+"""
 ENDLESS_LOG = """
 DO $$ BEGIN LOOP
     PERFORM pg_logical_emit_message(false, 'x', repeat('x', 1000000));
@@ -114,14 +118,18 @@ async def test_a_server_restarted_under_load_costs_no_file_and_loads_none_twice(
     daemon = await watch()
     files: dict[str, bytes] = {}
     for number in range(4):
+        analyst = (await looking(front.settings)).sql
+        await analyst.execute("BEGIN; LOCK TABLE warehouse.loans")
         files[f"{number}_entity_2023-01.csv"] = entity_csv(some_values(20_000, number))
         files[f"loans_{number}.csv"] = loans_csv(some_loans(300, number))
         for name in list(files)[-2:]:
             front.drop(name, files[name])
-        await daemon.wait_for("load started", count=number + 1)
+        await until(partial(analyst.fetchval, WAITS_FOR_LOANS), "a load in the middle of its work")
         if number % 2:
             server.stop(how)
             server.start()
+        else:
+            await analyst.execute("COMMIT")
 
     front = await looking(front.settings)
     loads = await front.filed(len(files))
