@@ -27,7 +27,6 @@ from app.domain import LoadCounts, LoadStatus
 from app.store.direct import Query, compiled
 from models.ops import Load
 
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
 NOW = func.clock_timestamp()
 # For a note that a crash of the server may take back at no loss: it does not wait for the disk.
 # The next commit that does, such as the load's own, writes it down, too.
@@ -63,6 +62,11 @@ class Known(NamedTuple):
     def is_running(self) -> ColumnElement[bool]:
         running = Load.status == LoadStatus.RUNNING.value
         return and_(self.is_place(), self.is_file(), running)
+
+
+def worker_name() -> str:
+    """Gives this process as the ledger names it; asked late, as a fork is another process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @cache
@@ -157,7 +161,7 @@ def take_up(known: Known) -> Query:
     return compiled(
         update(Load)
         .where(Load.load_id == broken_off.scalar_subquery())
-        .values(attempt=Load.attempt + 1, started_at=NOW, worker=WORKER, error=None)
+        .values(attempt=Load.attempt + 1, started_at=NOW, worker=worker_name(), error=None)
         .returning(Load.load_id, Load.attempt)
     )
 
@@ -165,7 +169,7 @@ def take_up(known: Known) -> Query:
 @cache
 def begin() -> Query:
     described = {name: bindparam(name, type_=getattr(Load, name).type) for name in DESCRIPTION}
-    worker, running = literal(WORKER), literal(LoadStatus.RUNNING.value)
+    worker, running = literal(worker_name()), literal(LoadStatus.RUNNING.value)
     line = {**described, "started_at": NOW, "worker": worker, "status": running}
     begun = insert(Load).from_select(list(line), select(*line.values()).where(RELAXED))
     return compiled(begun.returning(Load.load_id))
@@ -175,7 +179,7 @@ def begin() -> Query:
 def duplicate() -> Query:
     line: dict[str, Any] = {name: bindparam(name) for name in (*DESCRIPTION, "error")}
     ended = insert(Load).values(
-        **line, status=LoadStatus.DUPLICATE.value, started_at=NOW, finished_at=NOW, worker=WORKER
+        **line, status=LoadStatus.DUPLICATE.value, started_at=NOW, finished_at=NOW, worker=worker_name()
     )
     return compiled(ended.returning(*SHOWN_COLUMNS))
 

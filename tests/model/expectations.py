@@ -44,7 +44,11 @@ class Expectations:
                 int(load["worker"].rpartition(":")[2]) in killed for load in unsettled
             )
 
-        await until(is_idle, "all files dealt with", SETTLE_LIMIT_SECONDS)
+        try:
+            await until(is_idle, "all files dealt with", SETTLE_LIMIT_SECONDS)
+        except AssertionError:
+            left = (self._people.waiting(), await self._unsettled(), killed)
+            raise AssertionError(f"not dealt with: {left}") from None
         return not await self._unsettled()
 
     async def settle(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import sys
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,7 +289,10 @@ class FolderMachine(RuleBasedStateMachine):
         shutil.rmtree(self.home)
 
     def clear_away(self) -> None:
-        """Leaves nothing running, whatever went wrong."""
+        """Leaves nothing running, whatever went wrong, and shows what services said of it."""
+        if self.is_broken:
+            for said in sorted(self.home.glob("*.log")):
+                sys.stdout.write(f"{said.name}\n{said.read_text()}\n")
         self.let_go()
         for file in self.people.writers.values():
             file.close()
