@@ -31,18 +31,21 @@ async def find_earlier(
     content: Content,
     current: BinaryIO,
     settings: Settings,
+    *,
+    keep_source: bool,
 ) -> Earlier:
     """Finds out what happened before to the file and to its place.
 
-    One of the same name and content whose load was never noted as filed, but was, is another
-    file: this is noted now, and the current one is loaded or not by what was loaded since.
+    keep_source: the file stays where it is, and copies of it are kept. One of the same name and
+    content whose load was never noted as filed, but was, is another file: this is noted now, and
+    the current one is loaded or not by what was loaded since.
     """
     while True:
         earlier = await ledger.find_earlier(connection, arrival, content)
         if not earlier.unfiled:
             return earlier
         facts = (earlier.unfiled, content.sha256, current, settings)
-        filed = await threads.run(find_earlier_one, *facts)
+        filed = await threads.run(find_earlier_one, *facts, keep_source=keep_source)
         if filed is None:
             return earlier
         await ledger.record_filed(connection, earlier.unfiled, str(filed.absolute()))
@@ -75,16 +78,16 @@ def find_kept(load_id: int, sha256: str, settings: Settings) -> Path | None:
 
 
 def find_earlier_one(
-    load_id: int, sha256: str, current: BinaryIO, settings: Settings
+    load_id: int, sha256: str, current: BinaryIO, settings: Settings, *, keep_source: bool
 ) -> Path | None:
     """Finds the load's file where it was moved to, if the current file is another one. Blocks.
 
-    None where the current one may be the very file: one on another disk, or with other names, is
-    copied before it goes, and the copy gets its date.
+    None where the current one may be the very file: one that stays, is on another disk, or has
+    other names, is copied, and the copy gets its date.
     """
     path = find_kept(load_id, sha256, settings)
     status, kept = os.fstat(current.fileno()), files.identity_at(path) if path else None
     if kept is None or kept.is_same_file(Identity.of(status)):
         return None
-    is_copied = kept.device != status.st_dev or status.st_nlink > 1
+    is_copied = keep_source or kept.device != status.st_dev or status.st_nlink > 1
     return None if is_copied and kept.mtime_ns == status.st_mtime_ns else path

@@ -135,7 +135,14 @@ async def settle(
 ) -> Load:
     """Finds out what is left to do for the file, and does it; the file itself stays in place."""
     arrival, content = examined.arrival, examined.content
-    earlier = await find_earlier(connection, arrival, content, examined.opened, tools.settings)
+    earlier = await find_earlier(
+        connection,
+        arrival,
+        content,
+        examined.opened,
+        tools.settings,
+        keep_source=order.keep_source,
+    )
     if earlier.unfiled and not order.force:
         return await ledger.read(connection, earlier.unfiled)
     if earlier.same and not (order.force or examined.fault):
