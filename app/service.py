@@ -18,15 +18,13 @@ from app.examine import Examined
 from app.export import export
 from app.lanes import Lanes
 from app.loader import Tools
-from app.patience import Step, Trouble, or_revive, repeat, until_it_works, until_reachable
+from app.patience import Trouble, or_revive, until_it_works, until_reachable
 from app.refresh import refresh
 from app.store import direct
 from app.store.engine import driver_connection, driver_errors
 from app.together import load_together, sound_files
 from app.troubles import Troubles
 from app.watcher import Watcher
-
-__all__ = ["Service", "Step", "Trouble", "derive", "keep_derived", "outlived", "repeat"]
 
 log = structlog.get_logger()
 

@@ -21,6 +21,7 @@ from app.domain import Reject
 from app.errors import SluiceError
 from app.folder import Waiting, waiting_files
 from app.settings import Settings
+from app.troubles import explained
 
 group = typer.Typer()
 
@@ -31,7 +32,7 @@ def status(
 ) -> None:
     """Shows what happened to each file, which ones wait and why, and how fresh the tables are."""
     settings = settings_for()
-    waiting = waiting_files(settings)
+    waiting = explained(waiting_files(settings), settings.imports_dir)
     if as_json:
         print_status_json(settings, waiting)
         return

@@ -11,8 +11,8 @@ import structlog
 from app import threads
 from app.domain import Load, Pipeline
 from app.errors import RetryableError
+from app.patience import Step, Trouble, repeat
 from app.pipelines import all_pipelines
-from app.service import Step, Trouble, repeat
 from app.session import Session, stop_on_signals
 from app.settings import Settings
 from app.sources import produce as producing

@@ -50,6 +50,8 @@ async def test_files_wait_and_the_sessions_of_that_time_are_not_used_again(
         await daemon.wait_for("waiting", count=2)
         assert len(front.waiting) == 2
         assert await front.ledger() == []
+        waits = {each["reason"] for each in (await front.status())["waiting"]}
+        assert waits == {f"waits: {SAID.format('INSERT')}"}
 
     assert sorted(await front.outcomes(2)) == [
         ("entity_2023-01.csv", "loaded"),
