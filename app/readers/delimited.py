@@ -13,11 +13,14 @@ from app.readers import dialect, frames, plain, raw_text, rows, structure
 from app.readers.blocks import LineBlocks
 from app.readers.encoding import UTF8, Encoding, choose_encoding
 from app.readers.rows import Rows
-from app.readers.structure import Lines, Offsets
+from app.readers.structure import Lines, Offsets, Shape
 from app.readers.text import TextFile
 
-# Rejects take much more memory than their text, and so do rows of very short fields.
+# Rejects take much more memory than their text, and so do very short rows. Other blocks are not
+# cut, as that costs a tenth of their reading.
 MAX_BATCH_LINES = 1 << 15
+MANY_ODD_LINES = 1 << 12
+SHORT_LINE_BYTES = 24
 NO_TYPES: Mapping[str, pl.DataType] = {}
 
 
@@ -67,7 +70,7 @@ class DelimitedReader:
             lines = structure.find_lines(body, shape.delimiter)
             # What was carried over may be one row still, and then has to grow.
             most_lines = MAX_BATCH_LINES + carried.count(b"\n")
-            if len(lines.ends) > most_lines:
+            if len(lines.ends) > most_lines and is_crowded(lines, shape):
                 block = blocks.cut(block, int(lines.ends[most_lines - 1]) + 1)
                 body, lines = block.body, structure.first_lines(lines, most_lines)
             if encoding is None and not body.isascii():
@@ -148,6 +151,12 @@ class DelimitedReader:
         odd_columns = frames.parse_rows(apart.odd, shape, encoding, names, len(odd_numbers))
         odd = odd_numbers.hstack(odd_columns) if len(odd_numbers) else None
         return numbers.filter(apart.is_plain).hstack(apart.columns), odd
+
+
+def is_crowded(lines: Lines, shape: Shape) -> bool:
+    """Whether a block may give many rejects, or more rows than memory is meant for."""
+    odd = np.count_nonzero(lines.delimiters != shape.field_count - 1)
+    return bool(odd > MANY_ODD_LINES or lines.ends[-1] < SHORT_LINE_BYTES * len(lines.ends))
 
 
 def make_rejects(
