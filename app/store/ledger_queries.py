@@ -179,7 +179,11 @@ def begin() -> Query:
 def duplicate() -> Query:
     line: dict[str, Any] = {name: bindparam(name) for name in (*DESCRIPTION, "error")}
     ended = insert(Load).values(
-        **line, status=LoadStatus.DUPLICATE.value, started_at=NOW, finished_at=NOW, worker=worker_name()
+        **line,
+        status=LoadStatus.DUPLICATE.value,
+        started_at=NOW,
+        finished_at=NOW,
+        worker=worker_name(),
     )
     return compiled(ended.returning(*SHOWN_COLUMNS))
 
