@@ -69,7 +69,7 @@ def walk_of(topics: dict[str, Topic]) -> Walk:
 
     def be_another_group(side: Side, name: str) -> None:
         """A group would wait for its killed member before it gave its messages to another one."""
-        side.options["KAFKA_GROUP"] = name
+        side.options["KAFKA_GROUP"] = f"{topics[side.folder.name].name}-{name}"
 
     def words(topic: Topic) -> tuple[str, ...]:
         return ("stream", "--topic", topic.name)
