@@ -90,11 +90,20 @@ def read_plain_ones(messages: Sequence[Message]) -> pl.DataFrame:
 
     Gives a row for each, of nulls for those that are not plain.
     """
-    values = [each.value if each.version == VERSION else None for each in messages]
-    text = pl.Series(values, dtype=pl.Binary).cast(pl.String, strict=False)
+    text = pl.Series([text_of(each) for each in messages], dtype=pl.String)
     fields = text.str.extract_groups(rf"^\{{{PLAIN}\}}$").struct.unnest()
     number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     return fields.select(number.alias("line_number"), number.alias("row_number"), *COLUMNS)
+
+
+def text_of(message: Message) -> str | None:
+    """Gives the text of a message of this schema's version; None where there is none."""
+    if message.version != VERSION or message.value is None:
+        return None
+    try:
+        return message.value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def read_others(

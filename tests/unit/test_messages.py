@@ -117,9 +117,17 @@ def test_what_is_no_message_of_this_schema_says_why(
 
 def test_rejects_and_rows_are_numbered_as_they_arrived() -> None:
     good = json.dumps(dict.fromkeys(KEYS, "x"))
+    of_another_version = message(good.encode(), b"2")
 
-    batch = as_batch([message(b"bad"), message(good.encode()), message(None)])
+    batch = as_batch(
+        [
+            *(message(b"bad"), message(good.encode()), message(None), message(b"\xff")),
+            *(of_another_version, message(good.encode())),
+        ]
+    )
 
-    assert [(each.line_number, each.raw) for each in batch.rejects] == [(1, "bad"), (3, "")]
-    assert batch.frame["line_number"].to_list() == [2]
-    assert batch.raw_texts([0]) == [good]
+    assert [(each.line_number, each.raw) for each in batch.rejects] == [
+        *((1, "bad"), (3, ""), (4, "\\xff"), (5, good))
+    ]
+    assert batch.frame["line_number"].to_list() == [2, 6]
+    assert batch.raw_texts([0, 1]) == [good, good]
