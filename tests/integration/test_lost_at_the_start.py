@@ -20,7 +20,7 @@ async def test_a_connection_lost_before_it_is_lent_takes_no_place_in_the_pool(
         proxy.before(settings.database_url) as relay,
         connected_engine(relay.url, settings) as engine,
     ):
-        relay.set(Trap(Way.REQUEST, sign=b"SET lock_timeout"))
+        relay.lay(Trap(Way.REQUEST, sign=b"SET lock_timeout"))
         with pytest.raises(DatabaseUnreachableError), driver_errors():
             async with direct.connect(engine):
                 pass
