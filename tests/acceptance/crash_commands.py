@@ -15,6 +15,7 @@ from tests.acceptance.crash_walk import Check, Side, Walk, serve
 from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans
 from tests.acceptance.front_door import Front
 from tests.acceptance.production import TABLE
+from tests.acceptance.snapshots import Snapshot
 from tests.applications import applications_csv, some_applications
 from tests.integration.exports_tree import assert_tree_is_right
 from tests.integration.feature_values import require_all
@@ -213,6 +214,15 @@ async def backfill_again(side: Side, number: int) -> None:
     await side.run(*backfill(number))
 
 
+async def look_at_features(side: Side) -> Snapshot:
+    """How many values there are and their sum; each single one is compared at the end."""
+    rows = await side.front.rows(
+        "SELECT version, count(*), sum(ma50), sum(ma100) FROM warehouse.risk_score_feature"
+        " GROUP BY version ORDER BY version"
+    )
+    return {"tables": {"features": rows}, "relations": [], "files": {}}
+
+
 async def check_features(front: Front, _rounds: int) -> None:
     await require_all(front.sql, [CHUNKS_AND_A_BIT])
 
@@ -295,6 +305,7 @@ COMMANDS = {
             backfill,
             backfill_again,
             begin=load_applications,
+            look=look_at_features,
         ),
         check_features,
     ),
