@@ -109,6 +109,8 @@ def _parse(body: bytes | Bytes, shape: Shape, types: Mapping[str, pa.DataType]) 
         convert_options=csv.ConvertOptions(
             column_types=types, null_values=[], strings_can_be_null=False
         ),
+        # Arrow's own pool keeps what each thread once took, and a service has many of them.
+        memory_pool=pa.system_memory_pool(),
     )
 
 
