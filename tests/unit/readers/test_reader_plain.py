@@ -10,7 +10,7 @@ from datetime import date, datetime
 import dataframely as dy
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import contract as contracts
@@ -18,6 +18,9 @@ from app.domain import Facts, Pipeline, Reject, Route
 from app.readers import open_reader, plain
 from app.readers.structure import Shape
 from app.rules import Contract
+
+# The machine may be busy; how long one example takes says nothing.
+unhurried = settings(deadline=None)
 
 NAMES = ("at", "number", "day")
 COMMA = Shape(ord(","), 3)
@@ -82,6 +85,7 @@ PLAIN_ROW = "2023-05-06 07:08:09,10,2023-01-02"
 ROWS = st.tuples(INSTANTS, NUMBERS, DAYS).map(",".join) | st.just(PLAIN_ROW)
 
 
+@unhurried
 @given(
     st.lists(ROWS, min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]), st.integers(40, 400)
 )
@@ -93,6 +97,7 @@ def test_a_file_gives_the_same_rows_and_rejects_plain_or_patient(
     assert load(content, TYPES, block_bytes) == load(content, {}, block_bytes)
 
 
+@unhurried
 @given(INSTANTS, NUMBERS, DAYS)
 def test_one_row_is_read_alike_plain_or_patient(at: str, number: str, day: str) -> None:
     content = f"{','.join(NAMES)}\n{at},{number},{day}\n".encode()
