@@ -33,8 +33,9 @@ LOOK_SECONDS = 0.2
 MOST_CONNECTIONS = WORKERS + 2 + 2 + 1
 # In less time a service is still warming up.
 LEAST_MINUTES = 4.0
-# Growth of a life after its warm-up that still counts as none.
-FLAT_MEMORY_MB = 10.0
+# Growth of a life after its warm-up that still counts as none: of memory a share of where it was,
+# as what a load takes and the next one gives back moves the level by some percent.
+FLAT_MEMORY_SHARE = 0.1
 FLAT_HANDLES = 1.0
 FLAT_CONNECTIONS = 0.5
 BUGS = ("load crashed", "load failed", "books cannot be closed")
@@ -208,7 +209,7 @@ def judge_gauges(readings: Sequence[Reading], verdict: Verdict) -> None:
     life = gauges.longest_life(readings)
     asked = [each.connections for each in life if each.connections is not None]
     for what, unit, values, limit in (
-        ("memory", " MB", [each.memory_mb for each in life], FLAT_MEMORY_MB),
+        ("memory", " MB", [each.memory_mb for each in life], None),
         ("open files", "", [float(each.handles) for each in life], FLAT_HANDLES),
         ("connections", "", [float(each) for each in asked], FLAT_CONNECTIONS),
     ):
@@ -221,9 +222,9 @@ def judge_gauges(readings: Sequence[Reading], verdict: Verdict) -> None:
             f"{found.first:.0f} -> {found.last:.0f}{unit}, grew by {found.growth:.1f} in"
             f" {minutes_of(life):.0f} minutes, {found.highest:.0f} at most"
         )
-        verdict.note(
-            what, seen, [f"grew by more than {limit}{unit}"] if found.growth > limit else []
-        )
+        most = FLAT_MEMORY_SHARE * found.first if limit is None else limit
+        faults = [f"grew by more than {most:.1f}{unit}"] if found.growth > most else []
+        verdict.note(what, seen, faults)
     highest = max((each.connections or 0 for each in readings), default=0)
     over = [f"{highest} at once"] if highest > MOST_CONNECTIONS else []
     verdict.note("connections at once", highest, over)
