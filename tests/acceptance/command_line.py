@@ -1,15 +1,18 @@
-"""Runs `python -m app ...` as people do: a real process in a folder of its own."""
+"""Runs `python -m app ...` as people do: a process of its own, in a folder of its own."""
 
 from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.settings import Settings
+from tests.warm_start import WarmProcess
 
 PROJECT = Path(__file__).parents[2]
 SECONDS = 60
@@ -48,18 +51,16 @@ class CommandLine:
 
     def run(self, *words: str | Path, **more: str) -> Ended:
         """Runs one command to its end; more: further settings."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "app", *map(str, words)],
-            cwd=self.folder,
-            env=self.environment(**more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert "Traceback" not in ended.stderr, ended.stderr
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        with TemporaryDirectory(prefix="sluice-said-") as said:
+            out, err = Path(said) / "out", Path(said) / "err"
+            environment = self.environment(**more)
+            process = WarmProcess([*map(str, words)], environment, self.folder, out, err)
+            if not process.is_over(SECONDS):
+                process.send_signal(signal.SIGKILL)
+                process.is_over(SECONDS)
+            ended = Ended(process.returncode or 0, read(out), read(err))
+        assert "Traceback" not in ended.err, ended.err
+        return ended
 
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Starts a command that goes on until it is told to stop."""
@@ -79,6 +80,11 @@ class CommandLine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def read(path: Path) -> str:
+    with path.open(encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def at(folder: Path, database_url: str | None = None) -> CommandLine:

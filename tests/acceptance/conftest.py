@@ -9,7 +9,6 @@ import pytest
 
 from app.settings import Settings
 from tests import brokers
-from tests.acceptance import forked
 from tests.acceptance.crash_walk import Side
 from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Daemon, Front
@@ -81,10 +80,9 @@ async def consume(settings: Settings) -> AsyncIterator[Consume]:
 
 
 @pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
+def commands() -> Commands:
     """Starts commands at once, one after the other."""
-    with forked.serving() as commands:
-        yield commands
+    return Commands()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ import asyncpg
 
 from app.settings import Settings
 from tests.acceptance.file_contents import Loans, Values
+from tests.warm_start import HeardProcess
 
 T = TypeVar("T")
 
@@ -70,7 +71,10 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 
 
 class Daemon:
-    """`python -m app watch` as a process of its own; what it prints is kept, line by line."""
+    """`python -m app watch` as a process of its own; what it prints is kept, line by line.
+
+    It is forked from a program that has done the imports, unless another command runs it.
+    """
 
     words: tuple[str, ...] = ("watch",)
 
@@ -84,7 +88,15 @@ class Daemon:
 
     async def start(self, until: str = "watching") -> None:
         """Starts it, and waits until it has logged that phrase when it logs JSON."""
-        self.process = await asyncio.create_subprocess_exec(
+        self.process = await self._process()
+        self._listening = asyncio.create_task(self._listen())
+        if self._environment["LOG_JSON"] == "true":
+            await self.wait_for(until)
+
+    async def _process(self) -> Process | HeardProcess:
+        if not self._before:
+            return await HeardProcess.start(self.words, self._environment, self._folder)
+        return await asyncio.create_subprocess_exec(
             *(*self._before, sys.executable, "-m", "app", *self.words),
             cwd=self._folder,
             env=self._environment,
@@ -93,9 +105,6 @@ class Daemon:
             stderr=STDOUT,
             limit=STREAM_BYTES,
         )
-        self._listening = asyncio.create_task(self._listen())
-        if self._environment["LOG_JSON"] == "true":
-            await self.wait_for(until)
 
     async def _listen(self) -> None:
         assert self.process.stdout

@@ -14,7 +14,7 @@ from app.settings import Settings
 from tests.acceptance.front_door import LIMIT_SECONDS, Daemon, until
 from tests.applications import HEADER, Application, Values, expected
 from tests.brokers import Topic
-from tests.model.services import Service, WarmStart
+from tests.model.services import Service
 
 # Small batches, so that there are many of them.
 QUICK = {"KAFKA_BATCH_ROWS": "50", "KAFKA_BATCH_SECONDS": "0.1", "KAFKA_SESSION_SECONDS": "6"}
@@ -46,12 +46,10 @@ class StreamProcess(Daemon):
 class ForkedStream(Service):
     """The same, forked from a program that has imported everything, so that it is there at once."""
 
-    def __init__(
-        self, warm: WarmStart, settings: Settings, topic: Topic, said: Path, **more: str
-    ) -> None:
+    def __init__(self, settings: Settings, topic: Topic, said: Path, **more: str) -> None:
         self.words = ("stream", "--topic", topic.name)
         options = {**QUICK, "KAFKA_BOOTSTRAP_SERVERS": topic.address, **more}
-        super().__init__(warm, settings, said, **options)
+        super().__init__(settings, said, **options)
 
     async def started(self) -> ForkedStream:
         """Waits until it says that it streams."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-
-import pytest
 
 from tests.acceptance.front_door import Front, until
 from tests.acceptance.streams import (
@@ -21,7 +18,6 @@ from tests.acceptance.streams import (
 )
 from tests.applications import some_applications
 from tests.brokers import Topic
-from tests.model.services import WarmStart, warm_start
 
 KILLS = 50
 AT_ONCE = 4
@@ -32,15 +28,8 @@ LIMIT_SECONDS = 60.0
 SMALL = {"KAFKA_BATCH_ROWS": "10", "KAFKA_BATCH_SECONDS": "0.02"}
 
 
-@pytest.fixture
-def warm() -> Iterator[WarmStart]:
-    """What consumers are forked from: to import all there is takes a second of each."""
-    with warm_start("app.cli.streaming") as warm:
-        yield warm
-
-
 async def test_fifty_kills_lose_no_message_and_load_none_twice(
-    front: Front, warm: WarmStart, topic: Topic, tmp_path: Path
+    front: Front, topic: Topic, tmp_path: Path
 ) -> None:
     draw = random.Random(20080101)
     rows = some_applications(KILLS * ROWS_PER_KILL, seed=7)
@@ -50,7 +39,7 @@ async def test_fifty_kills_lose_no_message_and_load_none_twice(
     def start(number: int) -> ForkedStream:
         group = f"{topic.name}-{number}"
         said = tmp_path / f"said_{number}"
-        return ForkedStream(warm, front.settings, topic, said, KAFKA_GROUP=group, **SMALL)
+        return ForkedStream(front.settings, topic, said, KAFKA_GROUP=group, **SMALL)
 
     running = deque(start(number) for number in range(AT_ONCE))
     ended: list[ForkedStream] = []

@@ -23,7 +23,7 @@ from tests.model.contents import NAMES, as_file, stocks
 from tests.model.expectations import Expectations
 from tests.model.oracle import MAX_REJECTED_RATIO
 from tests.model.people import People
-from tests.model.services import Service, WarmStart
+from tests.model.services import Service
 
 T = TypeVar("T")
 
@@ -51,7 +51,6 @@ class World:
     """
 
     runner: asyncio.Runner
-    warm: WarmStart
     settings: Settings
     sql: asyncpg.Connection
     blocker: asyncpg.Connection
@@ -243,7 +242,7 @@ class FolderMachine(RuleBasedStateMachine):
     @rule()
     def start(self) -> None:
         said = self.home / f"service_{next(self.started)}.log"
-        service = Service(self.world.warm, self.settings, said, **MORE)
+        service = Service(self.settings, said, **MORE)
         self.services.append(service)
         self.people.is_watched = True
         self.wait_for(until(service.is_watching, "a service that watches"))

@@ -14,27 +14,19 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from app.settings import Settings
 from tests.model.machine import FolderMachine, World
-from tests.model.services import WarmStart, warm_start
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
 BOUNDED_EXAMPLES = 20
 STEPS = 20
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    """Where services are forked from."""
-    with warm_start() as warm:
-        yield warm
-
-
 @pytest.fixture
-def world(database: str, warm: WarmStart, tmp_path: Path) -> Iterator[World]:
+def world(database: str, tmp_path: Path) -> Iterator[World]:
     """A database that all examples use, one after the other."""
     with asyncio.Runner() as runner:
         sql, blocker = (runner.run(asyncpg.connect(database)) for _ in range(2))
         plain = Settings(database_url=database, settle_seconds=0.05)
-        yield World(runner, warm, plain, sql, blocker, tmp_path)
+        yield World(runner, plain, sql, blocker, tmp_path)
         for connection in (sql, blocker):
             runner.run(connection.close())
 

@@ -1,9 +1,8 @@
-"""Starts services, each forked from this program, which has imported everything already.
+"""Starts commands, each forked from this program, which has imported everything already.
 
-A service that is forked is what `python -m app watch` is after its imports: no event loop, no
-connection, no row read yet. The modules to import besides are this program's arguments.
-`services.WarmStart` gives it an order a line: to start a service, or to tell how one ended. When
-the orders end, so do all services.
+What is forked is what `python -m app ...` is after its imports: no event loop, no connection, no
+thread of ours, no row read yet. `warm_start.WarmStart` gives it an order a line: to start a
+command, or to tell how one ended. When the orders end, so do all commands.
 """
 
 from __future__ import annotations
@@ -12,13 +11,16 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import sys
 import warnings
+from pkgutil import iter_modules
 from typing import Any
 
-import app.cli.serving
-from app import cli
+import app.commands
+import app.tables
+from app.pipelines import all_pipelines
 
 
 def serve() -> None:
@@ -50,20 +52,21 @@ def say(answer: str) -> None:
 
 
 def become(order: dict[str, Any]) -> None:
-    """Runs a service in this process, and ends it."""
+    """Runs a command in this process, and ends it."""
     os.chdir(order["folder"])
-    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    for number, path in ((1, order["out"]), (2, order["err"])):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["app", *order["words"]]
-    cli.main()
+    runpy.run_module("app", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    assert app.cli.serving.group
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
+    # Not the modules below app.cli: they look at the terminal they are imported at.
+    for module in iter_modules(app.commands.__path__, "app.commands."):
+        importlib.import_module(module.name)
+    assert app.tables
+    all_pipelines()
     serve()
