@@ -26,6 +26,12 @@ from app.store.engine import connected_engine
 
 SHARED_FILES = Path(__file__).parents[2] / "shared" / "data"
 TEMPLATE = "sluice_template"
+# No test ends the machine, and each one's database is hundreds of files to write.
+HASTY = (
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "SELECT pg_reload_conf()",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,6 +54,7 @@ def server_url(clean_environment: None) -> Iterator[str]:
         return
     folder = Path(mkdtemp(prefix="sluice-tests-"))
     with embedded.start(folder / "postgres") as server:
+        asyncio.run(execute(server.url, *HASTY))
         yield server.url
     shutil.rmtree(folder, ignore_errors=True)
 
