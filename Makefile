@@ -29,10 +29,12 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
 
-# All 200 runs of drops, kills and restarts; `make test` does the first 12.
+# All 200 runs of drops, kills and restarts, and the whole flood of ten thousand files; `make test`
+# does the first 8, and 4,500 files.
 .PHONY: kills
 kills: setup
-	KILL_RUNS=200 $(BIN)/python -m pytest --numprocesses=2 --durations=0 tests/acceptance/test_random_kills.py $(ARGS)
+	KILL_RUNS=200 FLOOD_FILES=10000 $(BIN)/python -m pytest --numprocesses=2 --durations=0 tests/acceptance/test_random_kills.py \
+	    tests/acceptance/test_watch_trouble.py::test_a_flood_of_files_that_comes_while_the_service_is_stopped_loads_once_each $(ARGS)
 
 # The stream's tests on a real Apache Kafka, where Java and Maven are there to fetch and run one.
 .PHONY: test-kafka

@@ -51,16 +51,31 @@ class CommandLine:
 
     def run(self, *words: str | Path, **more: str) -> Ended:
         """Runs one command to its end; more: further settings."""
+        ended = self._run([*map(str, words)], self.environment(**more))
+        assert "Traceback" not in ended.err, ended.err
+        return ended
+
+    def _run(self, words: list[str], environment: dict[str, str]) -> Ended:
+        if environment["PYTHONPATH"] != str(PROJECT):  # another version of the program
+            ended = subprocess.run(
+                [sys.executable, "-m", "app", *words],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+            return Ended(ended.returncode, ended.stdout, ended.stderr)
         with TemporaryDirectory(prefix="sluice-said-") as said:
             out, err = Path(said) / "out", Path(said) / "err"
-            environment = self.environment(**more)
-            process = WarmProcess([*map(str, words)], environment, self.folder, out, err)
+            process = WarmProcess(words, environment, self.folder, out, err)
             if not process.is_over(SECONDS):
                 process.send_signal(signal.SIGKILL)
                 process.is_over(SECONDS)
-            ended = Ended(process.returncode or 0, read(out), read(err))
-        assert "Traceback" not in ended.err, ended.err
-        return ended
+            code = process.returncode
+            return Ended(-signal.SIGKILL if code is None else code, read(out), read(err))
 
     def start(self, *words: str | Path, **more: str) -> subprocess.Popen[str]:
         """Starts a command that goes on until it is told to stop."""
@@ -83,8 +98,7 @@ class CommandLine:
 
 
 def read(path: Path) -> str:
-    with path.open(encoding="utf-8", newline="") as file:
-        return file.read()
+    return path.read_text(encoding="utf-8")
 
 
 def at(folder: Path, database_url: str | None = None) -> CommandLine:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.settings import Settings
-from tests import brokers
+from tests import brokers, proxy
 from tests.acceptance.crash_walk import Side
 from tests.acceptance.forked import Commands
 from tests.acceptance.front_door import Daemon, Front
@@ -29,19 +29,24 @@ def front(settings: Settings, sql: asyncpg.Connection) -> Front:
 async def watch(settings: Settings) -> AsyncIterator[Watch]:
     """Starts daemons, by another command where one is named, and with further settings as keywords.
 
-    Each has to stop well after the test.
+    What takes rights from a daemon takes that to the server's private socket, too, so such a one
+    gets there by a relay. Each has to stop well after the test.
     """
+    assert settings.database_url
     started: list[Daemon] = []
 
-    async def start(*before: str, **more: str) -> Daemon:
-        daemon = Daemon(settings, *before, **more)
-        started.append(daemon)
-        await daemon.start()
-        return daemon
+    async with proxy.before(settings.database_url) as relay:
 
-    yield start
-    for daemon in started:
-        await daemon.stop()
+        async def start(*before: str, **more: str) -> Daemon:
+            relayed = {"DATABASE_URL": relay.url} if before else {}
+            daemon = Daemon(settings, *before, **{**relayed, **more})
+            started.append(daemon)
+            await daemon.start()
+            return daemon
+
+        yield start
+        for daemon in started:
+            await daemon.stop()
 
 
 @pytest.fixture

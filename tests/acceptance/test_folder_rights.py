@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import proxy
 from tests.acceptance.confinement import BOUND_BY_PERMISSIONS
 from tests.acceptance.conftest import Watch
 from tests.acceptance.file_contents import entity_csv, loans_csv, some_loans, some_values
@@ -26,10 +27,13 @@ VALUES = some_values(5)
 async def status_of_an_ordinary_user(front: Front) -> tuple[int, str]:
     """How `status` ends and what it prints, where permissions count."""
     command = (*BOUND_BY_PERMISSIONS, sys.executable, "-m", "app", "status")
-    running = await asyncio.create_subprocess_exec(
-        *command, env=environment(front.settings), stdout=PIPE, stderr=STDOUT
-    )
-    printed, _ = await running.communicate()
+    assert front.settings.database_url
+    async with proxy.before(front.settings.database_url) as relay:
+        settings = environment(front.settings, DATABASE_URL=relay.url)
+        running = await asyncio.create_subprocess_exec(
+            *command, env=settings, stdout=PIPE, stderr=STDOUT
+        )
+        printed, _ = await running.communicate()
     assert running.returncode is not None
     return running.returncode, printed.decode()
 

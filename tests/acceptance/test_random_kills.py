@@ -21,7 +21,7 @@ from tests.integration.warehouse_rows import (
 )
 
 SEEDS = range(1, 201)
-RUNS = int(os.environ.get("KILL_RUNS", "12"))
+RUNS = int(os.environ.get("KILL_RUNS", "8"))
 
 
 @pytest.mark.parametrize("seed", SEEDS[:RUNS])

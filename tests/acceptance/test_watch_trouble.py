@@ -14,7 +14,8 @@ from tests.acceptance.conftest import Watch
 from tests.acceptance.file_contents import Loans, loans_csv, sha256, some_loans
 from tests.acceptance.front_door import Front, names_of, until
 
-FLOOD = 10_000
+# More than the kernel has room to tell of; `make kills` does ten thousand.
+FLOOD = int(os.environ.get("FLOOD_FILES", "4500"))
 FLOOD_LIMIT_SECONDS = 300
 # What the kernel notes of one new file: made, opened, written to, closed.
 EVENTS_PER_FILE = 4
@@ -22,7 +23,7 @@ LIMITS = "/proc/sys/user"
 
 
 def a_day_each() -> dict[str, tuple[bytes, Loans]]:
-    """Ten thousand files by name, each with a day of its own."""
+    """A flood of files by name, each with a day of its own."""
     last = date(2023, 1, 1)
     days = {last - timedelta(days=n): (1000 + n, n % 7, n % 3) for n in range(FLOOD)}
     return {
@@ -41,7 +42,7 @@ async def filed_count(front: Front, number: int) -> bool:
     return count >= number
 
 
-async def test_ten_thousand_files_that_come_while_the_service_is_stopped_load_once_each(
+async def test_a_flood_of_files_that_comes_while_the_service_is_stopped_loads_once_each(
     front: Front, watch: Watch
 ) -> None:
     assert queued_events() < EVENTS_PER_FILE * FLOOD, "this would be no overflow"
