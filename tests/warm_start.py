@@ -25,6 +25,11 @@ PROJECT = Path(__file__).parents[1]
 STREAM_BYTES = 1 << 20
 
 
+def is_measured() -> bool:
+    """Whether coverage is measured, in every process that starts anew."""
+    return any(name.startswith("COVERAGE_PROCESS") for name in os.environ)
+
+
 class WarmStart:
     """The program that commands are forked from."""
 

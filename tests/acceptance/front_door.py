@@ -21,7 +21,7 @@ import asyncpg
 
 from app.settings import Settings
 from tests.acceptance.file_contents import Loans, Values
-from tests.warm_start import HeardProcess
+from tests.warm_start import HeardProcess, is_measured
 
 T = TypeVar("T")
 
@@ -73,7 +73,8 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 class Daemon:
     """`python -m app watch` as a process of its own; what it prints is kept, line by line.
 
-    It is forked from a program that has done the imports, unless another command runs it.
+    It is forked from a program that has done the imports, unless another command runs it or
+    coverage is measured.
     """
 
     words: tuple[str, ...] = ("watch",)
@@ -94,7 +95,7 @@ class Daemon:
             await self.wait_for(until)
 
     async def _process(self) -> Process | HeardProcess:
-        if not self._before:
+        if not (self._before or is_measured()):
             return await HeardProcess.start(self.words, self._environment, self._folder)
         return await asyncio.create_subprocess_exec(
             *(*self._before, sys.executable, "-m", "app", *self.words),
