@@ -15,12 +15,15 @@ import runpy
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from pkgutil import iter_modules
 from typing import Any
 
 import app.commands
 import app.tables
 from app.pipelines import all_pipelines
+
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def serve() -> None:
@@ -37,9 +40,12 @@ def serve() -> None:
             running.remove(order["ended"])
             say(str(os.waitstatus_to_exitcode(status)))
             continue
+        outputs = [os.open(order[name], APPEND) for name in ("out", "err")]
         child = os.fork()
         if not child:
-            become(order)
+            become(order, outputs)
+        for descriptor in outputs:
+            os.close(descriptor)
         running.add(child)
         say(str(child))
     for child in running:
@@ -51,12 +57,12 @@ def say(answer: str) -> None:
     sys.stdout.flush()
 
 
-def become(order: dict[str, Any]) -> None:
+def become(order: dict[str, Any], outputs: Sequence[int]) -> None:
     """Runs a command in this process, and ends it."""
     os.chdir(order["folder"])
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in ((1, order["out"]), (2, order["err"])):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    for number, descriptor in enumerate([os.open(os.devnull, os.O_RDONLY), *outputs]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["app", *order["words"]]

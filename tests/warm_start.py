@@ -120,8 +120,6 @@ class HeardProcess(WarmProcess):
     """The same inside an event loop: its words are a stream, and its end can be waited for."""
 
     stdout: StreamReader
-    _pipe: TemporaryDirectory[str]
-    _kept_open: int
     _ended: Event
 
     @classmethod
@@ -129,13 +127,12 @@ class HeardProcess(WarmProcess):
         cls, words: Sequence[str], environment: Mapping[str, str], folder: Path
     ) -> Self:
         loop = get_running_loop()
-        pipe = TemporaryDirectory(prefix="sluice-said-")
-        path = Path(pipe.name) / "said"
-        os.mkfifo(path)
-        said = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        kept_open = os.open(path, os.O_WRONLY)  # until its end, so that the stream ends then
-        process = cls(words, environment, folder, path)
-        process._pipe, process._kept_open, process._ended = pipe, kept_open, Event()
+        with TemporaryDirectory(prefix="sluice-said-") as pipe:
+            path = Path(pipe) / "said"
+            os.mkfifo(path)
+            said = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            process = cls(words, environment, folder, path)
+        process._ended = Event()
         process.stdout = StreamReader(limit=STREAM_BYTES)
         await loop.connect_read_pipe(
             lambda: StreamReaderProtocol(process.stdout), os.fdopen(said, "rb")
@@ -146,8 +143,6 @@ class HeardProcess(WarmProcess):
     def _note_end(self) -> None:
         get_running_loop().remove_reader(self.descriptor)
         self.reap()
-        os.close(self._kept_open)
-        self._pipe.cleanup()
         self._ended.set()
 
     async def wait(self) -> int:
