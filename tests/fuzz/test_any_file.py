@@ -27,13 +27,13 @@ def test_what_broke_something_once_is_accounted_for_now(path: Path, block_bytes:
     bring_in(path.read_bytes(), path.name.partition("__")[2], block_bytes)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(drawn=hostile_files(TEXT_ENDINGS), block_bytes=st.sampled_from(BLOCK_BYTES))
 def test_any_text_is_accounted_for_or_refused(drawn: tuple[bytes, str], block_bytes: int) -> None:
     bring_in(*drawn, block_bytes)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(drawn=hostile_files((".parquet",)))
 def test_any_parquet_is_accounted_for_or_refused(drawn: tuple[bytes, str]) -> None:
     bring_in(*drawn)

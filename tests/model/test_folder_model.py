@@ -16,7 +16,7 @@ from app.settings import Settings
 from tests.model.machine import FolderMachine, World
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
-BOUNDED_EXAMPLES = 20
+BOUNDED_EXAMPLES = 10
 STEPS = 20
 
 
