@@ -73,7 +73,7 @@ def check_once(loads: list[Row], files: dict[str, bytes], front: Front) -> None:
 
 @pytest.mark.parametrize("moment", ATTEMPTS)
 async def test_a_connection_cut_at_the_commit_loads_each_file_once(
-    moment: str, front: Front, watch: Watch, relay: Proxy
+    moment: str, front: Front, relay: Proxy, watch: Watch
 ) -> None:
     daemon = await watch(DATABASE_URL=relay.url)
     for count, (name, content) in enumerate(FILES.items(), 1):
@@ -95,7 +95,7 @@ async def test_a_connection_cut_at_the_commit_loads_each_file_once(
 
 
 async def test_a_connection_cut_in_the_middle_of_a_copy_costs_an_attempt(
-    front: Front, watch: Watch, relay: Proxy
+    front: Front, relay: Proxy, watch: Watch
 ) -> None:
     daemon = await watch(DATABASE_URL=relay.url)
     files = {
@@ -116,7 +116,7 @@ async def test_a_connection_cut_in_the_middle_of_a_copy_costs_an_attempt(
 
 
 async def test_a_commit_still_under_way_when_the_service_is_back_is_awaited(
-    front: Front, watch: Watch, relay: Proxy
+    front: Front, relay: Proxy, watch: Watch
 ) -> None:
     await front.sql.execute(
         """
@@ -147,7 +147,7 @@ async def test_a_commit_still_under_way_when_the_service_is_back_is_awaited(
 
 
 async def test_a_session_that_the_server_takes_for_alive_is_not_loaded_beside(
-    front: Front, watch: Watch, relay: Proxy
+    front: Front, relay: Proxy, watch: Watch
 ) -> None:
     daemon = await watch(DATABASE_URL=relay.url)
     cut = Trap(Way.REQUEST, sign=b"COMMIT\0", behind=b"COPY", spares_server=True)
@@ -165,7 +165,7 @@ async def test_a_session_that_the_server_takes_for_alive_is_not_loaded_beside(
 
 
 async def test_a_stream_whose_commit_was_not_answered_loads_each_message_once(
-    front: Front, consume: Consume, relay: Proxy, topic: Topic
+    front: Front, relay: Proxy, consume: Consume, topic: Topic
 ) -> None:
     rows = some_applications(60)
     consumer = await consume(topic, DATABASE_URL=relay.url)

@@ -249,7 +249,10 @@ async def test_a_consumer_goes_on_where_another_one_stopped(
     second = await consume(topic, KAFKA_GROUP=f"{topic.name}-of-another-name")
     await all_loaded(front.sql, topic)
 
-    assert sum(event["read"] for event in second.events_named("batch loaded")) == 150
+    async def rows_read() -> bool:
+        return bool(sum(event["read"] for event in second.events_named("batch loaded")) == 150)
+
+    await until(rows_read, "the second one said that it read 150 rows")
     assert len(await front.ledger()) > loads
     await check_values(front.sql, rows)
 
