@@ -39,9 +39,7 @@ MOCK_FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
         ctypes.c_void_p,
         (ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
     ),
-    "rd_kafka_destroy": (None, (ctypes.c_void_p,)),
     "rd_kafka_mock_cluster_new": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int)),
-    "rd_kafka_mock_cluster_destroy": (None, (ctypes.c_void_p,)),
     "rd_kafka_mock_cluster_bootstraps": (ctypes.c_char_p, (ctypes.c_void_p,)),
     "rd_kafka_mock_topic_create": (
         ctypes.c_int,
@@ -78,7 +76,10 @@ class Broker(Protocol):
 
 
 class MockBroker:
-    """One broker of the mock cluster; it can be switched off and on, and lose messages."""
+    """One broker of the mock cluster; it can be switched off and on, and lose messages.
+
+    It ends with this process: to take it down is to wait for the library, without a limit.
+    """
 
     def __init__(self) -> None:
         self._library = load_library()
@@ -116,10 +117,6 @@ class MockBroker:
         """Takes connections again; topics and messages are still there."""
         self._library.rd_kafka_mock_broker_set_up(self._cluster, 1)
 
-    def close(self) -> None:
-        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
-        self._library.rd_kafka_destroy(self._client)
-
 
 class GivenBroker:
     """The broker that the environment names."""
@@ -133,15 +130,9 @@ class GivenBroker:
         made[name].result(SECONDS)
 
 
-@contextmanager
-def started() -> Iterator[Broker]:
-    """A broker for the run of the tests."""
-    if GIVEN:
-        yield GivenBroker(GIVEN)
-        return
-    broker = MockBroker()
-    yield broker
-    broker.close()
+def start() -> Broker:
+    """A broker for the run of the tests; the mock ends with this process."""
+    return GivenBroker(GIVEN) if GIVEN else MockBroker()
 
 
 @dataclass(frozen=True, slots=True)

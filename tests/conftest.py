@@ -7,12 +7,15 @@ temporary folder.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Timer
 
 import asyncpg
 import pytest
@@ -32,6 +35,47 @@ HASTY = (
     "ALTER SYSTEM SET full_page_writes = off",
     "SELECT pg_reload_conf()",
 )
+# Past the time that a test has, and that the server of a run has to stop.
+HUNG_SECONDS = 330.0
+
+
+SCREEN = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SCREEN] = os.dup(2)  # before what is written there is kept for reports
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Has a test that cannot even be ended end its process: a call into C hears no signal."""
+    with ended_if_hung(item.nodeid, item.config.stash[SCREEN]):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """The same at the end of a run."""
+    with ended_if_hung("the end of the run", session.config.stash[SCREEN]):
+        return (yield)
+
+
+@contextmanager
+def ended_if_hung(where: str, screen: int) -> Iterator[None]:
+    """Ends this process, and says what each of its threads was at, if the block does not end."""
+
+    def end() -> None:
+        os.write(screen, f"\nhung for {HUNG_SECONDS:g} seconds: {where}\n".encode())
+        faulthandler.dump_traceback(screen)
+        os._exit(3)
+
+    timer = Timer(HUNG_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -56,10 +56,9 @@ async def daemon(watch: Watch) -> Daemon:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
+def broker() -> Broker:
     """The mock cluster, or the broker that `KAFKA_BOOTSTRAP_SERVERS` names."""
-    with brokers.started() as broker:
-        yield broker
+    return brokers.start()
 
 
 @pytest.fixture

@@ -239,12 +239,18 @@ class Front:
         ]
 
     def kept(self, folder: Path) -> dict[str, bytes]:
-        """Files below a folder and their content; what is in hidden folders of it is left out."""
-        return {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-        }
+        """Files below a folder and their content; what is in hidden folders of it is left out.
+
+        So is what goes while this looks: a service comes and goes with folders of its own.
+        """
+        kept: dict[str, bytes] = {}
+        for parent, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for path in (Path(parent, name) for name in names if not name.startswith(".")):
+                with suppress(FileNotFoundError):
+                    if path.is_file():
+                        kept[str(path.relative_to(folder))] = path.read_bytes()
+        return dict(sorted(kept.items()))
 
     @property
     def waiting(self) -> dict[str, bytes]:

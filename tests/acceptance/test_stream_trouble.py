@@ -5,8 +5,6 @@ These switch the broker off and on, so they always use the mock cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import asyncpg
 import pytest
 
@@ -20,11 +18,9 @@ SLUICE = "application_name = 'sluice' AND datname = current_database()"
 
 
 @pytest.fixture
-def mock() -> Iterator[MockBroker]:
+def mock() -> MockBroker:
     """A broker that no other test uses."""
-    broker = MockBroker()
-    yield broker
-    broker.close()
+    return MockBroker()
 
 
 @pytest.fixture
