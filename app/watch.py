@@ -1,12 +1,14 @@
-"""Passes on what watchfiles sees in the imports folder: hints for the watcher, and no more.
+"""Passes on what is seen in the imports folder: hints for the watcher, and no more.
 
-It drops events without a word when too many come at once, and says nothing of files already
-there; so whoever takes the hints looks at the whole folder now and then.
+The kernel tells what happens there, or watchfiles asks again and again where it cannot. Both may
+miss something, and say nothing of files already there; so whoever takes the hints looks at the
+whole folder now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -17,16 +19,15 @@ from watchfiles import Change, awatch
 from app import files
 from app.files import Identity
 from app.folder import ImportsFolder
+from app.inotify import FolderEvents
 from app.settings import Settings
 
 log = structlog.get_logger()
 
 FIRST_RESTART_SECONDS = 0.1
-# From a rename to its hint: 4 ms for 1.5 % of an idle core; by steps of 5 ms 9 ms for 0.5 %.
-WATCH_STEP_MS = 2
-WATCH_DEBOUNCE_MS = 50
 PARTIAL_WATCH_SECONDS = 60.0
-# By what watchfiles says of trouble that does not pass by itself.
+KERNEL_TELLS = sys.platform == "linux"
+# By what the kernel says of trouble that does not pass by itself.
 REMEDIES = {
     "watch limit reached": "raise the limit with `sysctl fs.inotify.max_user_watches=...`",
     "Too many open files": "raise the limit with `sysctl fs.inotify.max_user_instances=...`",
@@ -35,7 +36,7 @@ REMEDIES = {
 
 
 class Watch:
-    """Passes on what watchfiles sees, and starts it again whenever it breaks.
+    """Passes on what is seen, and starts the watch again whenever it breaks.
 
     note: takes the paths that may have changed, or None for "anything may have".
     """
@@ -80,37 +81,44 @@ class Watch:
             self._end.set()
 
     async def _follow_once(self) -> None:
-        """Watches all folders, or for a while those it may where one of them is closed to it.
-
-        Told to pass over closed folders, watchfiles passes over a limit reached as well, and over
-        other folders: it would see nothing and say nothing.
-        """
         self._is_partial = False
-        try:
-            await self._pass_on(whole=True)
-        except PermissionError as closed:
-            self._is_partial = True
-            self._report(closed)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PARTIAL_WATCH_SECONDS):
-                    await self._pass_on(whole=False)
-
-    async def _pass_on(self, *, whole: bool) -> None:
         path = self._folder.path
         self._folder.make_again()
         self._watched = files.identity_at(path.resolve())
         self._end = asyncio.Event()
+        if KERNEL_TELLS and not self._settings.force_polling:
+            await self._listen()
+        else:
+            await self._ask()
+
+    async def _listen(self) -> None:
+        """Passes on what the kernel tells, until the folder is gone.
+
+        Where a feed folder could not be watched, that is tried again after a while.
+        """
+        with FolderEvents(self._folder, self._note, self._tell_of_unwatched, self._end):
+            while not self._end.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._end.wait(), PARTIAL_WATCH_SECONDS)
+                if self._is_partial:
+                    return
+
+    def _tell_of_unwatched(self, errors: ExceptionGroup[OSError]) -> None:
+        self._is_partial = True
+        self._report(errors)
+
+    async def _ask(self) -> None:
+        """Passes on what watchfiles finds, until the folder is gone."""
+        path = self._folder.path
         # Asked for now, the sweep begins when this task next waits: in awatch, which by then
         # watches. So no file falls between the sweep and the watch.
         self._note(None)
         changes_seen = awatch(
             path,
             watch_filter=self._is_hint,
-            debounce=WATCH_DEBOUNCE_MS,
-            step=WATCH_STEP_MS,
             stop_event=self._end,
             force_polling=self._settings.force_polling or None,
-            ignore_permission_denied=not whole,
+            ignore_permission_denied=True,
         )
         async with aclosing(changes_seen):
             async for changes in changes_seen:

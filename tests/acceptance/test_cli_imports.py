@@ -12,7 +12,10 @@ from tests.acceptance import command_line
 from tests.acceptance.command_line import CommandLine
 
 # Each takes 50 ms and more.
-FOR_LOADS = {"alembic", "dataframely", "pgpq", "polars", "pyarrow", "sqlalchemy", "watchfiles"}
+FOR_LOADS = {
+    *("alembic", "dataframely", "inotify_simple", "pgpq", "polars", "pyarrow"),
+    *("sqlalchemy", "watchfiles"),
+}
 
 
 @pytest.fixture

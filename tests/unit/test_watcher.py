@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import watchfiles
+from inotify_simple import Event, INotify, flags
 from structlog.testing import capture_logs
 
 from app import files, folder, watch
@@ -112,11 +113,13 @@ def settings(imports: Path) -> Settings:
 def deaf_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watch that loses every event without a word, as after an overflow."""
 
-    async def awatch(*paths: Path, **options: object) -> AsyncIterator[set[tuple[Any, str]]]:
-        await asyncio.Event().wait()
-        yield set()
+    hear = INotify.read
 
-    monkeypatch.setattr(watch, "awatch", awatch)
+    def read(self: INotify, timeout: int) -> list[Event]:
+        hear(self, timeout)
+        return []
+
+    monkeypatch.setattr(INotify, "read", read)
 
 
 def drop(path: Path, content: bytes = b"a,b\n1,2\n") -> Path:
@@ -263,7 +266,7 @@ async def test_an_archive_inside_the_folder_is_not_read_even_without_a_dot(
         assert await seen.names(1) == ["end.csv"]
 
 
-async def test_a_name_that_is_not_utf8_arrives_and_the_watch_recovers(
+async def test_a_name_that_is_not_utf8_arrives_and_the_watch_goes_on(
     imports: Path, settings: Settings
 ) -> None:
     path = imports / os.fsdecode(b"lo\xe4ns\n.csv")
@@ -278,7 +281,7 @@ async def test_a_name_that_is_not_utf8_arrives_and_the_watch_recovers(
 
     assert (arrival.path, arrival.name) == (path, r"lo\xe4ns\n.csv")
     assert arrival.path.read_bytes() == b"x\n"
-    assert len(warnings(logs, "watch broke, sweeps go on until it is back")) == 1
+    assert not warnings(logs, "watch broke, sweeps go on until it is back")
 
 
 async def test_entries_that_are_not_regular_files_are_left_alone_with_one_warning_each(
@@ -337,14 +340,15 @@ async def test_sweeps_find_what_the_watch_never_tells(imports: Path, deaf_watch:
 async def test_a_watch_that_cannot_start_is_reported_once_and_tried_until_it_stands(
     imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = watchfiles.awatch, iter(range(3))
+    real, failures = INotify.add_watch, iter(range(3))
 
-    def awatch(*paths: Path, **options: Any) -> Any:
+    def add_watch(self: INotify, path: Path, mask: int) -> int:
         if next(failures, None) is not None:
-            raise OSError(28, "inotify watch limit reached")
-        return real(*paths, **options)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        number: int = real(self, path, mask)
+        return number
 
-    monkeypatch.setattr(watch, "awatch", awatch)
+    monkeypatch.setattr(INotify, "add_watch", add_watch)
     drop(imports / "before.csv")
     with capture_logs() as logs:
         async with watching(settings) as seen:
@@ -357,7 +361,7 @@ async def test_a_watch_that_cannot_start_is_reported_once_and_tried_until_it_sta
         {
             "event": "watch broke, sweeps go on until it is back",
             "log_level": "warning",
-            "error": "[Errno 28] inotify watch limit reached",
+            "error": f"[Errno 28] inotify watch limit reached: '{imports}'",
             "what_to_do": (
                 "raise the limit with `sysctl fs.inotify.max_user_watches=...`; until then some"
                 " files are found by sweeps only, every 3600 seconds (SWEEP_SECONDS)"
@@ -416,29 +420,111 @@ async def test_a_sweep_makes_a_folder_again_that_the_watch_did_not_miss(
 async def test_beside_a_closed_folder_the_others_are_watched_and_it_is_tried_again(
     imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed, real = [True], watchfiles.awatch
+    closed, real = imports / "closed", INotify.add_watch
+    is_closed = [True]
 
-    def awatch(*paths: Path, ignore_permission_denied: bool, **options: Any) -> Any:
-        if closed[0] and not ignore_permission_denied:
-            raise PermissionError(13, "Permission denied about", "imports/closed")
-        return real(*paths, **options)
+    def add_watch(self: INotify, path: Path, mask: int) -> int:
+        if path == closed and is_closed[0]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        number: int = real(self, path, mask)
+        return number
 
-    monkeypatch.setattr(watch, "awatch", awatch)
+    monkeypatch.setattr(INotify, "add_watch", add_watch)
     monkeypatch.setattr(watch, "PARTIAL_WATCH_SECONDS", 0.2)
+    closed.mkdir()
+    (imports / "open").mkdir()
     with capture_logs() as logs:
         async with watching(settings) as seen:
             for number in range(3):
                 drop(imports / f"{number}.csv")
                 assert await seen.names(1) == [f"{number}.csv"]
+            drop(imports / "open" / "in_open.csv")
+            assert await seen.names(1) == ["in_open.csv"]
             assert seen.watcher._watch._is_partial
-            closed[0] = False
+            is_closed[0] = False
             await until(lambda: not seen.watcher._watch._is_partial)
-            drop(imports / "end.csv")
+            drop(closed / "end.csv")
             assert await seen.names(1) == ["end.csv"]
 
     (warning,) = warnings(logs, "watch broke, sweeps go on until it is back")
-    assert "imports/closed" in warning["error"]
+    assert warning["error"] == f"[Errno 13] Permission denied: '{closed}'"
     assert warning["what_to_do"].startswith("let the service's user read that folder; until then")
+
+
+async def test_a_folder_with_new_rights_is_watched_at_once(
+    imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, real = imports / "closed", INotify.add_watch
+
+    def add_watch(self: INotify, path: Path, mask: int) -> int:
+        if path == closed and not closed.stat().st_mode & 0o400:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        number: int = real(self, path, mask)
+        return number
+
+    monkeypatch.setattr(INotify, "add_watch", add_watch)
+    closed.mkdir(0o300)
+    async with watching(settings) as seen:
+        drop(imports / "first.csv")
+        await seen.next()
+        closed.chmod(0o700)
+        drop(closed / "x.csv")
+        assert await seen.names(1) == ["x.csv"]
+        drop(closed / "y.csv")
+        assert await seen.names(1) == ["y.csv"]
+
+
+async def test_what_an_overflow_hid_is_found_at_once(
+    imports: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear, is_full = INotify.read, [False]
+
+    def read(self: INotify, timeout: int) -> list[Event]:
+        events = hear(self, timeout)
+        return [Event(-1, flags.Q_OVERFLOW, 0, "")] if is_full[0] else events
+
+    monkeypatch.setattr(INotify, "read", read)
+    async with watching(settings) as seen:
+        drop(imports / "first.csv")
+        await seen.next()
+        is_full[0] = True
+        (imports / "loans").mkdir()
+        drop(imports / "loans" / "x.csv")
+        assert await seen.names(1) == ["x.csv"]
+        is_full[0] = False
+        drop(imports / "loans" / "y.csv")
+        assert await seen.names(1) == ["y.csv"]
+
+
+async def test_a_renamed_feed_folder_is_watched_under_its_new_name(
+    imports: Path, settings: Settings, tmp_path: Path
+) -> None:
+    old, new = imports / "old", imports / "new"
+    old.mkdir()
+    async with watching(settings) as seen:
+        drop(old / "x.csv")
+        assert (await seen.next()).path == old / "x.csv"
+        (old / "x.csv").unlink()
+        old.rename(new)
+        drop(new / "y.csv")
+        assert (await seen.next()).path == new / "y.csv"
+        new.rename(tmp_path / "out_of_here")
+        drop(tmp_path / "out_of_here" / "z.csv")
+        new.mkdir()
+        drop(new / "end.csv")
+        assert (await seen.next()).path == new / "end.csv"
+        shutil.rmtree(new)
+        new.mkdir()
+        drop(new / "again.csv")
+        assert (await seen.next()).path == new / "again.csv"
+
+
+async def test_a_hard_link_arrives(imports: Path, settings: Settings, tmp_path: Path) -> None:
+    async with watching(settings) as seen:
+        drop(imports / "first.csv")
+        await seen.next()
+        (imports / "x.csv").hardlink_to(drop(tmp_path / "elsewhere.csv"))
+        assert await seen.names(1) == ["x.csv"]
 
 
 def put_a_file_in_place_of(folder: Path) -> None:
