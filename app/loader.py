@@ -162,7 +162,7 @@ async def attempt(
 
     Trouble that passes by itself leaves the load `running` in the ledger, to be taken up again.
     """
-    with RejectSpool(load_id) as rejects:
+    with RejectSpool(load_id, tools.settings.max_kept_rejects) as rejects:
         try:
             with changes_first(examined), driver_errors():
                 return await bring_in(connection, load_id, examined, rejects, tools, order)
@@ -246,14 +246,15 @@ async def end_badly(
     *,
     file_stays: bool = False,
 ) -> Load:
-    """Writes a quarantined or failed end, with the rejects; every row read counts as rejected.
+    """Writes a quarantined or failed end, with rejects; every row read counts as rejected.
 
     file_stays: the file is left in imports/, for another load of what it holds then.
     """
     async with direct.transaction(connection):
         counts = LoadCounts()
         if rejects:
-            await rejects.copy_into(connection)
+            kept = await rejects.copy_of_refused(connection)
+            reason += says_of_kept(kept, rejects.count)
             counts = LoadCounts(read=rejects.rows_seen, rejected=rejects.rows_seen)
         fault = parts_of(refused_for) if refused_for else None
         load = await ledger.end(connection, load_id, status, counts, reason, fault)
@@ -261,6 +262,16 @@ async def end_badly(
             await ledger.record_filed(connection, load_id, None)
         crash_points.reach(Point.REFUSED)
         return load
+
+
+def says_of_kept(kept: int, count: int) -> str:
+    """Adds to the reason of a refused file that not all of its rejects are in the ledger."""
+    if kept == count:
+        return ""
+    return (
+        f" Only the first {kept} of the {count} bad rows are kept (MAX_KEPT_REJECTS); the whole"
+        " file is in the quarantine."
+    )
 
 
 def parts_of(error: FileError) -> Fault:

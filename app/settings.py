@@ -110,6 +110,8 @@ class Settings(BaseSettings):
 
     max_rejected_ratio: float = Field(default=0.1, ge=0, le=1)
     max_rejected_rows: int | None = Field(default=None, ge=0)
+    # Of a refused file; one at least shows what is wrong with it.
+    max_kept_rejects: int = Field(default=100_000, ge=1)
 
     max_uncompressed_bytes: ByteSize = Field(default=ByteSize(16 << 30), gt=0)
     max_compression_ratio: float = Field(default=200.0, ge=1)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from app.domain import Load, LoadStatus, MessageReject, Reject
 from app.folder import Waiting
+from app.store.reports import End
 
 GAP = 2
 # How wide a column's name may be, tried in turn until all columns fit beside each other.
@@ -70,6 +71,12 @@ def reject_text(reject: Reject) -> str:
     column = f", {reject.column_name}" if reject.column_name else ""
     row = raw.replace("\n", "\n    ")
     return f"{place(reject)}{column}: {reject.reason}\n    {row}"
+
+
+def refusal(load_id: int, end: End) -> str:
+    """Says why a load's file was refused, and where it is."""
+    where = f" The file: {end.filed_path}" if end.filed_path else ""
+    return f"Load {load_id} is {end.status}: {end.error}{where}"
 
 
 def place(reject: Reject) -> str:

@@ -17,7 +17,7 @@ from app.cli.ending import reader_may_go
 from app.cli.screen import screen
 from app.commands import asking
 from app.connected import run_connected, settings_for
-from app.domain import Reject
+from app.domain import LoadStatus, Reject
 from app.errors import SluiceError
 from app.folder import Waiting, waiting_files
 from app.settings import Settings
@@ -92,10 +92,14 @@ def rejects(
                 print(tables.reject_text(reject))
 
     settings = settings_for()
-    count = run_connected(
+    listed = run_connected(
         settings, lambda connection: asking.list_rejects(connection, load_id, show)
     )
-    if not count and as_csv:
+    if not listed.count and as_csv:
         begin(Reject)
-    elif not count:
+    elif not listed.count:
         print(f"Load {load_id} has no rejected rows.")
+    if listed.end.status is LoadStatus.QUARANTINED:
+        with reader_may_go():
+            sys.stdout.flush()
+        print(tables.refusal(load_id, listed.end), file=sys.stderr)

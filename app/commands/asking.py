@@ -42,17 +42,26 @@ def waiting_as_json(waiting: Sequence[Waiting]) -> list[Mapping[str, Any]]:
     return [{**asdict(each), "path": printable_name(str(each.path))} for each in waiting]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How many rejects a load has, and how it ended."""
+
+    count: int
+    end: reports.End
+
+
 async def list_rejects(
     connection: asyncpg.Connection, load_id: int, show: Callable[[Reject], None]
-) -> int:
-    """Shows each rejected row of a load and gives their number.
+) -> Listed:
+    """Shows each rejected row of a load that the ledger has.
 
     Raises ConfigError when there is no such load.
     """
-    if not await reports.has_load(connection, load_id):
+    end = await reports.find_end(connection, load_id)
+    if not end:
         raise ConfigError(f"There is no load {load_id}; `status` lists the latest ones")
     count = 0
     async for reject in reports.stream_rejects(connection, load_id):
         show(reject)
         count += 1
-    return count
+    return Listed(count, end)

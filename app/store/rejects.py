@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -24,14 +25,21 @@ class RejectSpool:
     """The rejects of one load, in memory at first and in a temporary file when they are many.
 
     first: the first of them, for messages. rows_seen: how many rows were read with them.
+    most_of_refused: how many of them to keep of a file that is refused; None for all.
+
+    All are spooled, as a load that ends well keeps all, and how it ends is known at the file's
+    end: good rows may still come and bring the share of bad ones down. Compressed, as a reject of
+    a short line is thirty times as large as the line, and `/tmp` may be memory.
     """
 
-    def __init__(self, load_id: int) -> None:
+    def __init__(self, load_id: int, most_of_refused: int | None = None) -> None:
         self.count = 0
         self.rows_seen = 0
         self.first: list[Reject] = []
         self._load_id = load_id
-        self._encoded = Spool()
+        self._most_of_refused = sys.maxsize if most_of_refused is None else most_of_refused
+        self._bytes_of_refused = 0
+        self._encoded = Spool(is_compressed=True)
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +54,7 @@ class RejectSpool:
 
     def clear(self) -> None:
         """Forgets all of them, for the file to be read again from its start."""
-        self.count = self.rows_seen = 0
+        self.count = self.rows_seen = self._bytes_of_refused = 0
         self.first.clear()
         self._encoded.clear()
 
@@ -72,12 +80,23 @@ class RejectSpool:
         if encoded is None:
             encoded = await threads.run(self.encode, rejects)
         await self._encoded.write(encoded)
+        room = self._most_of_refused - self.count
+        if 0 < room < len(rejects):
+            encoded = await threads.run(self.encode, rejects[:room])
+        if room > 0:
+            self._bytes_of_refused += len(encoded)
         self.count += len(rejects)
         self.first.extend(rejects[: FIRST - len(self.first)])
 
     async def copy_into(self, connection: AsyncConnection) -> None:
         """Copies all rejects into the ledger, inside the connection's transaction."""
+        await self._copy(connection, self._encoded.chunks())
+
+    async def copy_of_refused(self, connection: AsyncConnection) -> int:
+        """Copies those that are kept of a refused file, its first ones, and gives their number."""
+        await self._copy(connection, self._encoded.chunks(self._bytes_of_refused))
+        return min(self.count, self._most_of_refused)
+
+    async def _copy(self, connection: AsyncConnection, encoded: AsyncIterator[bytes]) -> None:
         if self.count:
-            await staging.copy_rows(
-                connection, "reject", COLUMNS, self._encoded.chunks(), schema=OPS
-            )
+            await staging.copy_rows(connection, "reject", COLUMNS, encoded, schema=OPS)

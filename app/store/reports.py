@@ -6,11 +6,12 @@ Without SQLAlchemy, as `status` is asked often, by people and by the containers'
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from app.domain import MessageReject, Reject
+from app.domain import LoadStatus, MessageReject, Reject
 from app.store.scripts import Scripts, quoted
 
 Rows = Sequence[Mapping[str, Any]]
@@ -21,6 +22,15 @@ FROM ops.reject
 WHERE load_id = $1
 ORDER BY line_number
 """
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a load ended, and where its file is kept now."""
+
+    status: LoadStatus
+    error: str | None
+    filed_path: str | None
 
 
 async def recent_files(connection: asyncpg.Connection, limit: int) -> Rows:
@@ -40,10 +50,11 @@ async def freshness(
     return [dict(row) for row in await connection.fetch(*call)]
 
 
-async def has_load(connection: asyncpg.Connection, load_id: int) -> bool:
-    """Whether the ledger has a load of that id."""
-    found = "SELECT EXISTS (SELECT FROM ops.load WHERE load_id = $1)"
-    return bool(await connection.fetchval(found, load_id))
+async def find_end(connection: asyncpg.Connection, load_id: int) -> End | None:
+    """Gives how a load ended, None where the ledger has no such id."""
+    query = "SELECT status, error, filed_path FROM ops.load WHERE load_id = $1"
+    found = await connection.fetchrow(query, load_id)
+    return End(LoadStatus(found["status"]), found["error"], found["filed_path"]) if found else None
 
 
 async def stream_rejects(connection: asyncpg.Connection, load_id: int) -> AsyncIterator[Reject]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 from collections.abc import AsyncIterator
 from tempfile import SpooledTemporaryFile, gettempdir
 from types import TracebackType
 from typing import Self
+
+import pyarrow as pa
 
 from app import threads
 from app.errors import RetryableError
@@ -13,12 +17,19 @@ from app.store.copy_format import Encoded
 
 MEMORY_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
+CODEC = "zstd"
+# Stands before each compressed part: its own length, and that of what comes out of it.
+LENGTHS = struct.Struct(">QQ")
 
 
 class Spool:
-    """Bytes in the order they were written, to be read once all are there."""
+    """Bytes in the order they were written, to be read once all are there.
 
-    def __init__(self) -> None:
+    is_compressed: for parts that are large and much alike.
+    """
+
+    def __init__(self, *, is_compressed: bool = False) -> None:
+        self._is_compressed = is_compressed
         self._file = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed in __exit__
 
     def __enter__(self) -> Self:
@@ -38,20 +49,39 @@ class Spool:
         Raises RetryableError when the disk takes no more.
         """
         try:
-            await threads.run(self._file.write, part)
+            await threads.run(self._append, part)
         except OSError as error:
             raise RetryableError(
                 f"The folder for temporary files, {gettempdir()}, cannot be written:"
                 f" {error.strerror}. Make room on its disk, or set TMPDIR to another folder."
             ) from error
 
+    def _append(self, part: Encoded) -> None:
+        if self._is_compressed and len(part):
+            packed = pa.compress(part, codec=CODEC, asbytes=True)
+            part = LENGTHS.pack(len(packed), len(part)) + packed
+        self._file.write(part)
+
     def clear(self) -> None:
         """Forgets what was written."""
         self._file.seek(0)
         self._file.truncate()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Gives all bytes from the first on."""
+    async def chunks(self, at_most: int | None = None) -> AsyncIterator[bytes]:
+        """Gives the bytes from the first on: all, or so many."""
+        left = sys.maxsize if at_most is None else at_most
         self._file.seek(0)
-        while chunk := self._file.read(CHUNK_BYTES):
-            yield chunk
+        while left > 0 and (chunk := self._next_chunk()):
+            yield chunk[:left]
+            left -= len(chunk)
+
+    def _next_chunk(self) -> bytes:
+        if not self._is_compressed:
+            return self._file.read(CHUNK_BYTES)
+        lengths = self._file.read(LENGTHS.size)
+        if not lengths:
+            return b""
+        packed_bytes, part_bytes = LENGTHS.unpack(lengths)
+        packed = self._file.read(packed_bytes)
+        part: bytes = pa.decompress(packed, part_bytes, codec=CODEC, asbytes=True)
+        return part

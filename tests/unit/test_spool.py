@@ -5,21 +5,57 @@ from __future__ import annotations
 import errno
 import io
 import os
+import random
 
 import pytest
 
+from app.domain import Reject
 from app.errors import RetryableError
 from app.store import spool
+from app.store.rejects import RejectSpool
 from app.store.spool import Spool
 
 
-async def test_what_was_written_comes_back_in_order_from_memory_and_from_the_disk() -> None:
-    for size in (10, spool.MEMORY_BYTES):
-        with Spool() as kept:
-            for part in (b"a", b"b" * size, b"c"):
-                await kept.write(part)
-            content = b"".join([chunk async for chunk in kept.chunks()])
-        assert content == b"a" + b"b" * size + b"c"
+async def content_of(kept: Spool, at_most: int | None = None) -> bytes:
+    return b"".join([chunk async for chunk in kept.chunks(at_most)])
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("size", [0, 10, spool.MEMORY_BYTES])
+async def test_what_was_written_comes_back_in_order_from_memory_and_from_the_disk(
+    size: int, is_compressed: bool
+) -> None:
+    filler = random.Random(7).randbytes(size)  # what does not compress
+    with Spool(is_compressed=is_compressed) as kept:
+        for part in (b"a", filler, memoryview(b"c")):
+            await kept.write(part)
+        whole = b"a" + filler + b"c"
+        assert await content_of(kept) == whole
+        for at_most in (0, 1, 2, size // 2, size + 1, size + 2, size + 3):
+            assert await content_of(kept, at_most) == whole[:at_most]
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+async def test_what_is_forgotten_does_not_come_back(is_compressed: bool) -> None:
+    with Spool(is_compressed=is_compressed) as kept:
+        await kept.write(b"before" * 99)
+        kept.clear()
+        assert await content_of(kept) == b""
+        await kept.write(b"after")
+        assert await content_of(kept) == b"after"
+
+
+async def test_rejects_of_short_lines_take_less_room_than_the_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = io.BytesIO()
+    monkeypatch.setattr(spool, "SpooledTemporaryFile", lambda max_size: kept)
+    with RejectSpool(7) as rejects:
+        for first in range(2, 200_002, 20_000):
+            bad = [Reject(first + n, None, "1 field, expected 4", "x") for n in range(20_000)]
+            await rejects.add(bad)
+        assert rejects.count == 200_000
+        assert 0 < len(kept.getvalue()) < 200_000 * len("x\n")
 
 
 class FullDisk(io.BytesIO):
