@@ -10,7 +10,7 @@ from itertools import takewhile
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from app import loader, recovery, router
+from app import loader, patience, recovery, router
 from app.ahead import LookAhead
 from app.domain import Arrival
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
@@ -32,8 +32,6 @@ log = structlog.get_logger()
 QUEUED_ARRIVALS = 100_000
 # Enough for what is paid once to be small for each, and few enough to end soon.
 MOST_TOGETHER = 32
-# Together with the end of a batch and the rollback this stays below the promised 10 seconds.
-GRACE_SECONDS = 6.0
 CHANGED_WAIT_SECONDS = 0.2
 # The note of a file moved away may be lost with a server that crashes; nobody waits for it.
 BOOKS_SECONDS = 60.0
@@ -75,8 +73,7 @@ class Service:
                 ]
                 keeping = tasks.create_task(self._keep_books())
                 await self._stop.wait()
-                keeping.cancel()
-                await self._wind_down(workers)
+                await self._wind_down(workers, keeping)
                 watching.cancel()
         finally:
             self._troubles.close()
@@ -90,8 +87,8 @@ class Service:
             )
             stopping = tasks.create_task(self._stop.wait())
             await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            recovering.cancel()
             stopping.cancel()
+            await patience.give_up({recovering}, self._tools.engine)
 
     async def _keep_books(self) -> None:
         """Closes the books now and then, and after each outage, as a server's crash opens them."""
@@ -111,15 +108,17 @@ class Service:
         log.debug("file is complete", file=arrival.name, file_bytes=arrival.file_bytes)
         await self._lanes.put(lane, arrival)
 
-    async def _wind_down(self, workers: list[asyncio.Task[None]]) -> None:
-        """Lets loads under way end for a while, and ends the workers."""
+    async def _wind_down(
+        self, workers: list[asyncio.Task[None]], keeping: asyncio.Task[None]
+    ) -> None:
+        """Lets loads under way end for a while, and ends the workers and the book keeping."""
         for worker in workers:
             if worker not in self._busy:
                 worker.cancel()
-        _ended, unfinished = await asyncio.wait(workers, timeout=GRACE_SECONDS)
-        for worker in unfinished:
+        _ended, unfinished = await asyncio.wait(workers, timeout=patience.GRACE_SECONDS)
+        for _ in unfinished:
             log.warning("load given up; its file is loaded at the next start")
-            worker.cancel()
+        await patience.give_up({*unfinished, keeping}, self._tools.engine)
 
     async def _work(self) -> None:
         task = asyncio.current_task()
@@ -250,7 +249,15 @@ class Service:
 
 
 async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:
-    """Refreshes and exports again and again, as the cron sidecar does in containers."""
+    """Refreshes and exports again and again, as the cron sidecar does in containers.
+
+    What is under way at the stop has the time of a load under way to end.
+    """
+    deriving = _keep_deriving(tools, stop, every_seconds)
+    await patience.in_time(deriving, stop, tools.engine, "refresh or export given up")
+
+
+async def _keep_deriving(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:
     trouble = Trouble(DERIVING)
     while not stop.is_set():
         with suppress(TimeoutError):

@@ -30,7 +30,8 @@ class Trap:
 
     behind: only on a connection that has asked for this before. lets_through: whether the sign
     still arrives. spares_server: the server is not told, until
-    `release`: as when a network fails on one side only.
+    `release`: as when a network fails on one side only. hushes: no connection is cut; from there
+    on nothing passes on any.
     """
 
     way: Way
@@ -39,6 +40,7 @@ class Trap:
     behind: bytes = b""
     lets_through: bool = False
     spares_server: bool = False
+    hushes: bool = False
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: bytes = b""
@@ -70,7 +72,12 @@ class Proxy:
         self._server = server
         self._traps: list[Trap] = []
         self._relays: set[asyncio.Task[None]] = set()
+        self._is_hushed = False
         self.counted = dict.fromkeys(Way, 0)
+
+    def hush(self) -> None:
+        """Lets nothing pass any more, on no connection, and closes none."""
+        self._is_hushed = True
 
     def lay(self, *traps: Trap) -> None:
         self._traps += traps
@@ -146,6 +153,12 @@ class Proxy:
                 passed = trap.passed(chunk) if trap else None
                 if trap and passed is not None:
                     self._traps.remove(trap)
+                    if trap.hushes:
+                        self.hush()
+                        trap.sprung.set()
+                if self._is_hushed:
+                    continue
+                if trap and passed is not None:
                     writer.write(passed)
                     await writer.drain()
                     return trap

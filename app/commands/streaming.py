@@ -11,7 +11,7 @@ import structlog
 from app import threads
 from app.domain import Load, Pipeline
 from app.errors import RetryableError
-from app.patience import Step, Trouble, repeat
+from app.patience import Step, Trouble, in_time, repeat
 from app.pipelines import all_pipelines
 from app.session import Session, stop_on_signals
 from app.settings import Settings
@@ -39,8 +39,11 @@ def produce(settings: Settings, request: ProduceRequest) -> Produced:
 
 async def stream(session: Session, topic: str) -> None:
     """Loads what comes in a topic, until SIGTERM or SIGINT."""
-    feed = feed_of(session.tools.pipelines)
-    await Consumer(Stream(session.tools, feed, topic), stop_on_signals()).run()
+    feed, stop = feed_of(session.tools.pipelines), stop_on_signals()
+    consumer = Consumer(Stream(session.tools, feed, topic), stop)
+    given_up = "batch given up; its messages are loaded at the next start"
+    await in_time(consumer.run(), stop, session.tools.engine, given_up)
+    log.info("stopped")
 
 
 class Consumer:
@@ -63,7 +66,6 @@ class Consumer:
                 await self._go_on()
         finally:
             await threads.run(self._reader.close)
-        log.info("stopped")
 
     async def _go_on(self) -> None:
         """Looks up where to read on, or loads batches for as long as there are any."""

@@ -5,6 +5,7 @@ SQLAlchemy's own statements on the same connection run in the same transactions.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -97,10 +98,19 @@ async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     try:
         yield
         await driver.execute("COMMIT")
+    except asyncio.CancelledError:
+        with suppress(Exception):  # a connection that is lost now must not hide who is to end
+            await roll_back(driver)
+        raise
     except BaseException:
-        if driver.is_in_transaction() and not driver.is_closed():
-            await driver.execute("ROLLBACK")
+        await roll_back(driver)
         raise
     finally:
         if connection.in_transaction():  # in SQLAlchemy's view, for savepoints; sends nothing
             await connection.rollback()
+
+
+async def roll_back(driver: asyncpg.Connection) -> None:
+    """Ends a transaction, unless it is gone already with its connection."""
+    if driver.is_in_transaction() and not driver.is_closed():
+        await driver.execute("ROLLBACK")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import asyncpg
 import sqlalchemy.exc
@@ -24,8 +26,14 @@ __all__ = [
     "driver_error",
     "driver_errors",
     "engine_url",
+    "hang_up",
     "keep_alive",
 ]
+
+# The engine's option that holds its open connections, for `hang_up`.
+OPENED = "sluice_opened"
+# A server that does not answer a farewell within it is not there any more.
+FAREWELL_SECONDS = 1.0
 
 
 def engine_url(database_url: str) -> URL:
@@ -48,7 +56,11 @@ def engine_url(database_url: str) -> URL:
 
 @asynccontextmanager
 async def connected_engine(database_url: str, settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Gives an engine whose statements use the settings' schema names; disposes of it after."""
+    """Gives an engine whose statements use the settings' schema names; disposes of it after.
+
+    Connections whose server does not answer keep it from that for a moment only.
+    """
+    opened: WeakSet[asyncpg.Connection] = WeakSet()
     engine = create_async_engine(
         engine_url(database_url),
         hide_parameters=True,
@@ -58,13 +70,28 @@ async def connected_engine(database_url: str, settings: Settings) -> AsyncIterat
             "timeout": CONNECT_SECONDS,
             "server_settings": SERVER_SETTINGS,
         },
-        execution_options={"schema_translate_map": schema_names(settings)},
+        execution_options={"schema_translate_map": schema_names(settings), OPENED: opened},
     )
     event.listen(engine.sync_engine, "connect", keep_alive)
+    event.listen(
+        engine.sync_engine, "connect", lambda each, _record: opened.add(each.driver_connection)
+    )
     try:
         yield engine
     finally:
+        # All at once, and with a time limit, as opposed to what the engine does.
+        farewells = [each.close(timeout=FAREWELL_SECONDS) for each in opened]
+        await asyncio.gather(*farewells, return_exceptions=True)
         await engine.dispose()
+
+
+def hang_up(engine: AsyncEngine) -> None:
+    """Ends all connections of a `connected_engine` at once; who waits for an answer gets an error.
+
+    What the server had under way it ends when it notices.
+    """
+    for connection in engine.get_execution_options()[OPENED].copy():
+        connection.terminate()
 
 
 def keep_alive(adapted: Any, _record: object) -> None:
