@@ -20,7 +20,7 @@ import polars as pl
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app import crash_points, reading, threads
+from app import crash_points, reading, threads, turns
 from app.crash_points import Point
 from app.domain import (
     Appends,
@@ -178,7 +178,7 @@ async def take_turn(connection: AsyncConnection, lane: str) -> None:
     is_announced = False
     while not await lane_locks.take(connection, lane):
         if not is_announced and time.monotonic() > until:
-            log.info("waiting", reason=f"Another service loads into {lane}")
+            log.info("waiting", reason=await turns.why_taken(connection, lane))
             await lane_locks.announce(connection, lane)
             is_announced = True
         await asyncio.sleep(seconds)
