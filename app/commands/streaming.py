@@ -11,7 +11,7 @@ import structlog
 from app import threads
 from app.domain import Load, Pipeline
 from app.errors import RetryableError
-from app.patience import Step, Trouble, in_time, repeat
+from app.patience import Step, Trouble, in_time, or_revive, repeat
 from app.pipelines import all_pipelines
 from app.session import Session, stop_on_signals
 from app.settings import Settings
@@ -110,4 +110,5 @@ class Consumer:
         return None
 
     async def _until_it_works(self, step: Step) -> None:
-        await repeat(step, self._stop, Trouble(), RetryableError)
+        settings = self._stream.tools.settings
+        await repeat(lambda: or_revive(step, settings), self._stop, Trouble(), RetryableError)
