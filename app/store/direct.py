@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import asyncpg
@@ -23,7 +24,10 @@ from app.store.engine import driver_connection
 # A statement waits for somebody's lock for some seconds at most, so that what is waited for can
 # be said before it is tried again.
 LOCK_WAIT = "3s"
-LIMIT_LOCK_WAIT = f"SET lock_timeout = '{LOCK_WAIT}'"
+# Looking up some hundred rows by their key is cheaper than reading all, but by default only where a
+# table is far larger than memory is the planner right about what an index costs.
+SETTINGS = f"SET lock_timeout = '{LOCK_WAIT}'; SET random_page_cost = 1.1"
+USES = "sluice uses"
 log = logging.getLogger("sqlalchemy.engine.driver")
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
@@ -71,16 +75,13 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
     After an error it is closed, and not used again: it may be to a server that is a standby now.
     """
-    committing = engine.execution_options(isolation_level="AUTOCOMMIT")
-    connection = await committing.connect()
+    connection = await committing(engine).connect()
     while driver_connection(connection).is_closed():  # the server hung up while it was idle
         await connection.invalidate()
         await connection.close()
-        connection = await committing.connect()
+        connection = await committing(engine).connect()
     try:
-        if not connection.info.get(LIMIT_LOCK_WAIT):
-            await driver_connection(connection).execute(LIMIT_LOCK_WAIT)
-            connection.info[LIMIT_LOCK_WAIT] = True
+        await get_ready(connection)
         yield connection
     except BaseException:
         with suppress(Exception):
@@ -88,6 +89,25 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise
     finally:
         await connection.close()
+
+
+@lru_cache(maxsize=1)
+def committing(engine: AsyncEngine) -> AsyncEngine:
+    """Gives the engine as one whose statements commit by themselves; it takes 0.2 ms to make."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def get_ready(connection: AsyncConnection) -> None:
+    """Sets a connection up at its first use, and has its statements planned anew now and then.
+
+    A plan made while a table was nearly empty reads all of it, each time, until autovacuum comes
+    by, a minute later; so it is made again whenever the connection was used twice as often.
+    """
+    uses = connection.info[USES] = connection.info.get(USES, 0) + 1
+    if uses == 1:
+        await driver_connection(connection).execute(SETTINGS)
+    elif uses.bit_count() == 1:
+        await driver_connection(connection).execute("DISCARD PLANS")
 
 
 @asynccontextmanager

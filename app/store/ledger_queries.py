@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Select,
+    UnaryExpression,
     and_,
     bindparam,
     exists,
@@ -104,11 +105,19 @@ def _same(known: Known) -> Select[Any]:
     latest = (
         select(Load.load_id, Load.sha256)
         .where(known.is_place(), Load.status == LoadStatus.LOADED.value)
-        .order_by(Load.finished_at.desc())
+        .order_by(*latest_first(Load))
         .limit(1)
         .subquery()
     )
     return select(latest.c.load_id).where(latest.c.sha256 == bindparam("sha256"))
+
+
+def latest_first(load: type[Load]) -> tuple[UnaryExpression[Any], ...]:
+    """The order of loads of one place, as the index has it; `scope IS NULL` fixes no column of it.
+
+    Ordered by the instant alone, all loads of the place would be read and sorted each time.
+    """
+    return load.scope.desc(), load.finished_at.desc()
 
 
 def _standing(known: Known) -> Select[Any]:
@@ -202,8 +211,10 @@ def _after_those_before() -> ColumnElement[datetime]:
     """
     before = aliased(Load)
     latest = (
-        select(func.max(before.finished_at) + timedelta(microseconds=1))
+        select(before.finished_at + timedelta(microseconds=1))
         .where(before.pipeline == Load.pipeline, before.status == LoadStatus.LOADED.value)
+        .order_by(*latest_first(before))
+        .limit(1)
         .correlate(Load)
     )
     of_scope = latest.where(before.scope == Load.scope)

@@ -205,9 +205,15 @@ async def analyze(month: Month, tally: Tally) -> None:
 
 
 async def clear(month: Month, tally: Tally) -> None:
-    """Empties the staging table."""
-    verb = "TRUNCATE" if tally.rows_staged >= MANY_ROWS else "DELETE FROM"
-    await driver_connection(month.connection).execute(f"{verb} {staged_table(month)}")
+    """Empties the staging table.
+
+    What was deleted is read over again and again until autovacuum comes by, so the rows of small
+    files are truncated, too, once they are many.
+    """
+    table, info = staged_table(month), month.connection.info
+    rows = info.get(table, 0) + tally.rows_staged
+    verb, info[table] = ("TRUNCATE", 0) if rows >= MANY_ROWS else ("DELETE FROM", rows)
+    await driver_connection(month.connection).execute(f"{verb} {table}")
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,9 @@ WITH last_line AS (
     SELECT max(line_number) AS line_number
     FROM {staging}.loans
     GROUP BY repayment_date
+    -- There are no more; it tells the planner how many to expect, where the table's size, with rows
+    -- that were deleted but not yet vacuumed, says too many.
+    LIMIT :rows_staged
 ),
 newest AS (
     SELECT
