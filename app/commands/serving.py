@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app import service, threads
+from app import patience, service, threads
 from app.commands.asking import SHOWN_FILES
 from app.folder import has_loadable_files
 from app.service import Service
@@ -66,11 +66,19 @@ async def run_all(session: Session, show: Callable[[Overview], None]) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Service(session.tools, stop).run())
         tasks.create_task(service.keep_derived(session.tools, stop, REFRESH_SECONDS))
-        await first_files_loaded(session.tools.settings, stop)
-        if not stop.is_set():
-            await service.derive(session.tools)
-            with service.outlived("overview cannot be shown"):
-                show(await read_overview(session))
+        showing = derive_and_show(session, stop, show)
+        await patience.in_time(showing, stop, session.tools.engine, "overview given up")
+
+
+async def derive_and_show(
+    session: Session, stop: asyncio.Event, show: Callable[[Overview], None]
+) -> None:
+    """Shows an overview once the first files are loaded and derived from, unless told to stop."""
+    await first_files_loaded(session.tools.settings, stop)
+    if not stop.is_set():
+        await service.derive(session.tools)
+        with service.outlived("overview cannot be shown"):
+            show(await read_overview(session))
 
 
 async def first_files_loaded(settings: Settings, stop: asyncio.Event) -> None:

@@ -32,6 +32,12 @@ FILES = {
 }
 
 
+class Whole(Daemon):
+    """`python -m app run`, with a database that is there."""
+
+    words = ("run",)
+
+
 @pytest.fixture
 async def relay(settings: Settings) -> AsyncIterator[Proxy]:
     """A relay before the test's database."""
@@ -96,6 +102,24 @@ async def test_a_service_told_to_stop_while_it_starts_does_not_wait_for_a_silent
     await daemon.stop()
 
     assert "watching" not in "".join(daemon.lines)
+
+
+@pytest.mark.parametrize(
+    "sign", [b"SELECT DISTINCT pipeline", b"ops.file_status"], ids=["first refresh", "overview"]
+)
+async def test_the_embedded_whole_told_to_stop_gives_up_what_it_shows_of_a_silent_database(
+    front: Front, settings: Settings, relay: Proxy, sign: bytes
+) -> None:
+    silence = Trap(Way.REQUEST, sign=sign, hushes=True)
+    relay.lay(silence)
+    front.drop("loans.csv", FILES["loans.csv"])
+    whole = Whole(settings, DATABASE_URL=relay.url)
+    await whole.start()
+    await silence.sprung.wait()
+
+    await whole.stop()
+
+    assert whole.events_named("overview given up")
 
 
 async def test_a_stream_told_to_stop_gives_up_a_batch_whose_database_is_silent(
