@@ -6,6 +6,7 @@ transaction.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,13 +39,17 @@ UPSERT = """
 """
 
 
-async def load_each(url: str, paths: Iterable[Path]) -> Sequence[float]:
-    """Loads the files one after the other; gives the seconds of each, to the end of its commit."""
+async def load_each(url: str, paths: Iterable[Path], rest_seconds: float = 0.0) -> Sequence[float]:
+    """Loads the files one after the other; gives the seconds of each, to the end of its commit.
+
+    rest_seconds: how long nothing happens before each file.
+    """
     connection = await asyncpg.connect(url)
     await connection.execute(STAGING)
     upsert = await connection.prepare(UPSERT)
     seconds = []
     for path in paths:
+        await asyncio.sleep(rest_seconds)
         began = time.perf_counter()
         async with connection.transaction():
             await connection.copy_to_table("loans_staged", source=path, format="csv", header=True)
