@@ -44,25 +44,12 @@ def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
     A row that breaks several rules is one reject: for a field that cannot be read, else for the
     first column in the contract's order, else for the first rule of the row as a whole.
     """
-    good, faults = _check_rows(batch.frame, route, contract)
-    if batch.odd is not None:
-        also_good, more_faults = _check_rows(batch.odd, route, contract)
-        faults += more_faults
-        if len(also_good):
-            good = pl.concat([good, also_good]).sort("line_number")
-    if not faults:
-        return Checked(good, batch.rejects)
-    rejects = [*batch.rejects, *_rejects(batch, faults)]
-    return Checked(good, sorted(rejects, key=lambda reject: reject.line_number))
-
-
-def _check_rows(
-    frame: pl.DataFrame, route: Route, contract: type[Contract]
-) -> tuple[pl.DataFrame, list[_Fault]]:
-    """Splits rows into those that keep the contract and the faults of the others."""
-    frame, unreadable = _parse(route.pipeline.prepare(frame, route.facts), contract)
+    frame, unreadable = _parse(route.pipeline.prepare(batch.frame, route.facts), contract)
     good, broken = _apply_rules(frame, contract)
-    return good, unreadable + broken
+    if not (unreadable or broken):
+        return Checked(good, batch.rejects)
+    rejects = [*batch.rejects, *_rejects(batch, unreadable + broken)]
+    return Checked(good, sorted(rejects, key=lambda reject: reject.line_number))
 
 
 def _apply_rules(
@@ -154,10 +141,7 @@ def _shown(value: object) -> str:
 def _rejects(batch: Batch, faults: Sequence[_Fault]) -> list[Reject]:
     """Adds to each fault the row's text as it stands in the file."""
     lines = pl.Series([fault.line_number for fault in faults], dtype=pl.Int64)
-    every_line = batch.frame["line_number"]
-    if batch.odd is not None:
-        every_line = pl.concat([every_line, batch.odd["line_number"]]).sort()
-    raws = batch.raw_texts(every_line.search_sorted(lines).to_list())
+    raws = batch.raw_texts(batch.frame["line_number"].search_sorted(lines).to_list())
     return [
         Reject(fault.line_number, fault.column_name, fault.reason, raw)
         for fault, raw in zip(faults, raws, strict=True)

@@ -98,17 +98,14 @@ class Batch:
         an empty field is null. row_number counts the data rows from 1, rejected ones included.
         Where types were asked for too, the columns of a batch may have these types instead.
     rejects: rows of the same stretch whose structure is broken; they are not in the frame.
-    raw_texts: gives the original text of the rows at the given positions, counted in the file's
-        order through frame and odd.
+    raw_texts: gives the original text of the frame's rows at the given positions.
     bytes_read: how far into the stored file reading has come, for progress.
-    odd: rows of the same stretch with String columns still, where those of the frame have types.
     """
 
     frame: pl.DataFrame
     rejects: Sequence[Reject]
     raw_texts: Callable[[Sequence[int]], list[str]]
     bytes_read: int
-    odd: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,6 @@ def _apply(reading: pl.Expr, text: pl.Series) -> pl.Series:
     return text.to_frame("text").select_seq(reading).to_series().alias(text.name)
 
 
-def quick_values(text: pl.Series, wanted: pl.DataType) -> pl.Series:
-    """Parses a String column as programs write it; null where that takes the patient way."""
-    return _apply(QUICK[type(wanted)], text)
-
-
 def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Series]:
     """Parses a String column.
 
@@ -112,11 +107,12 @@ def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Se
     positions of the fields that hold text that cannot be read. Blanks around a value do not
     count; a field of blanks alone is empty.
     """
-    values = quick_values(text, wanted)
+    kind = type(wanted)
+    values = _apply(QUICK[kind], text)
     if values.null_count() == text.null_count():
         return values, pl.Series(dtype=pl.UInt32)
     odd = (values.is_null() & text.is_not_null()).arg_true()
     stripped = text.gather(odd).str.strip_chars()
-    mended = _apply(PATIENT[type(wanted)], stripped)
+    mended = _apply(PATIENT[kind], stripped)
     values = values.scatter(odd, mended)
     return values, odd.filter(mended.is_null() & (stripped != ""))

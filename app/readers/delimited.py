@@ -32,14 +32,6 @@ class Place:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The columns to read. types: empty where not all of them can be read in one go."""
-
-    names: Sequence[str]
-    types: Mapping[str, pl.DataType]
-
-
 class DelimitedReader:
     """Reads rows of fields; a row whose structure is broken costs its own line only."""
 
@@ -52,7 +44,7 @@ class DelimitedReader:
         self, names: Sequence[str], types: Mapping[str, pl.DataType] = NO_TYPES
     ) -> Iterator[Batch]:
         may_be_plain = plain.can_be_plain(self._dialect.shape, names, types)
-        wanted = Wanted(names, types if may_be_plain else NO_TYPES)
+        is_hopeful = may_be_plain
         chunks = self._text.chunks(skip_bytes=self._dialect.text_bytes)
         blocks = LineBlocks(chunks, self._dialect.shape.line_bytes)
         encoding = self._dialect.encoding
@@ -61,12 +53,14 @@ class DelimitedReader:
         while (block := blocks.take(carried)) is not None:
             body = block.body
             shape = self._dialect.shape
-            columns = plain.read_plain(body, shape, names, types) if may_be_plain else None
+            columns = plain.read_plain(body, shape, names, types) if is_hopeful else None
             if columns is not None:
                 batch, place = self._make_plain_batch(body, columns, place)
                 yield batch
                 carried = b""
                 continue
+            # The block after one that is not plain mostly is not, either.
+            is_hopeful = may_be_plain and not is_hopeful
             lines = structure.find_lines(body, shape.delimiter)
             # What was carried over may be one row still, and then has to grow.
             most_lines = MAX_BATCH_LINES + carried.count(b"\n")
@@ -76,11 +70,9 @@ class DelimitedReader:
             if encoding is None and not body.isascii():
                 encoding = choose_encoding(body, lines.ends)
             sorted_rows = rows.sort_lines(body, lines, shape, encoding, is_last=block.is_last)
-            batch, place = self._make_batch(body, lines, sorted_rows, encoding, place, wanted)
-            if batch.rejects or batch.frame.height or batch.odd is not None:
+            batch, place = self._make_batch(body, lines, sorted_rows, encoding, place, names)
+            if batch.rejects or batch.frame.height:
                 yield batch
-            # The block after one that is not plain mostly is not, either.
-            may_be_plain = bool(wanted.types) and not batch.rejects and batch.odd is None
             settled = len(sorted_rows.roles)
             carried = body[lines.starts[settled] :] if settled < len(lines.starts) else b""
 
@@ -114,7 +106,7 @@ class DelimitedReader:
         sorted_rows: Rows,
         encoding: Encoding | None,
         place: Place,
-        wanted: Wanted,
+        names: Sequence[str],
     ) -> tuple[Batch, Place]:
         first_lines, last_lines = sorted_rows.bounds()
         rows_so_far = place.rows + np.cumsum(sorted_rows.begins_row())
@@ -126,31 +118,16 @@ class DelimitedReader:
             schema={"line_number": pl.Int64, "row_number": pl.Int64},
         )
         text = frames.join_rows(body, lines, sorted_rows)
-        frame, odd = self._read_rows(text, numbers, encoding, wanted)
+        columns = frames.parse_rows(text, self._dialect.shape, encoding, names, len(numbers))
         codec = (encoding or UTF8).codec
         batch = Batch(
-            frame=frame,
+            frame=numbers.hstack(columns),
             rejects=make_rejects(body, lines, sorted_rows, codec, place),
             raw_texts=row_texts(body, lines.starts[first_lines], lines.ends[last_lines], codec),
             bytes_read=self._text.bytes_read(),
-            odd=odd,
         )
         row_count = int(rows_so_far[-1]) if len(rows_so_far) else place.rows
         return batch, Place(place.lines + len(sorted_rows.roles), row_count)
-
-    def _read_rows(
-        self, text: bytes, numbers: pl.DataFrame, encoding: Encoding | None, wanted: Wanted
-    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        """Gives the frame of a batch, and the odd rows where there are some."""
-        shape, names = self._dialect.shape, wanted.names
-        apart = plain.read_apart(text, shape, names, wanted.types) if wanted.types else None
-        if apart is None:
-            columns = frames.parse_rows(text, shape, encoding, names, len(numbers))
-            return numbers.hstack(columns), None
-        odd_numbers = numbers.filter(~apart.is_plain)
-        odd_columns = frames.parse_rows(apart.odd, shape, encoding, names, len(odd_numbers))
-        odd = odd_numbers.hstack(odd_columns) if len(odd_numbers) else None
-        return numbers.filter(apart.is_plain).hstack(apart.columns), odd
 
 
 def is_crowded(lines: Lines, shape: Shape) -> bool:

@@ -2,14 +2,12 @@
 
 Most blocks of most files hold nothing but numbers, dates and instants as programs write them.
 Such a block needs no look at its structure and no text in between. Whatever is not plain
-throughout is left to the patient way, which alone decides what is a reject and why; where that
-is only a few rows, the others are still read in one go.
+throughout is left to the patient way, which alone decides what is a reject and why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,15 +15,13 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
-from app.parse import quick_values
 from app.readers.blocks import MAX_RECORD_BYTES
-from app.readers.structure import LF, NUL, QUOTE, Bytes, Flags, Shape, find_lines
+from app.readers.structure import LF, NUL, Shape, find_lines
 
 BOM = "\ufeff".encode()
 SMALL_BLOCK_BYTES = 64 << 10
 # Arrow reads hexadecimal numbers too, and bare CRs as line ends.
 ODD = (b"x", b"X")
-DELETE = 0x7F
 ARROW_TYPES = {
     pl.Int64: pa.int64(),
     pl.Date: pa.date32(),
@@ -62,42 +58,7 @@ def read_plain(
     return frame if len(frame) == line_count and _has_plain_years(frame) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """A block of sound rows, read as far as that goes at once.
-
-    columns: the plain rows. is_plain: which ones they are. odd: the text of the others.
-    """
-
-    columns: pl.DataFrame
-    is_plain: Flags
-    odd: bytes
-
-
-def read_apart(
-    body: bytes, shape: Shape, names: Sequence[str], types: Mapping[str, pl.DataType]
-) -> Apart | None:
-    """Reads a block in which a few fields call for the patient way.
-
-    body: sound rows. None where more than fields calls for it.
-    """
-    text = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(text == LF)
-    if not body or QUOTE in body or not _has_plain_line_ends(body, len(ends)):
-        return None
-    # Any other character than those of ASCII, in whatever encoding, makes a field odd.
-    table = _parse(np.minimum(text, DELETE), shape, dict.fromkeys(names, pa.string()))
-    if len(table) != len(ends):
-        return None
-    columns = [quick_values(pl.Series(name, table[name]), types[name]) for name in names]
-    is_plain = np.logical_and.reduce([column.is_not_null().to_numpy() for column in columns])
-    odd = np.flatnonzero(~is_plain)
-    starts = np.append(0, ends + 1)[odd].tolist()
-    texts = [body[start : end + 1] for start, end in zip(starts, ends[odd].tolist(), strict=True)]
-    return Apart(pl.DataFrame(columns).filter(is_plain), is_plain, b"".join(texts))
-
-
-def _parse(body: bytes | Bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Table:
     return csv.read_csv(
         pa.py_buffer(body),
         read_options=csv.ReadOptions(
@@ -131,10 +92,6 @@ def _split(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Ta
 def _has_plain_lines(body: bytes, line_count: int) -> bool:
     if body.startswith(BOM) or any(byte in body for byte in ODD):
         return False
-    return _has_plain_line_ends(body, line_count)
-
-
-def _has_plain_line_ends(body: bytes, line_count: int) -> bool:
     if b"\r" in body and not body.count(b"\r") == body.count(b"\r\n") == line_count:
         return False
     # A line longer than a record may be has no end in one of these stretches.

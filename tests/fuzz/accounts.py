@@ -63,7 +63,7 @@ def read_all(content: bytes, name: str, block_bytes: int) -> list[int]:
     with RejectSpool(1) as rejects:
         for batch in read_batches(reader, route, contract):
             checked = check_batch(batch, route, contract, columns, size_of_rows, rejects.encode)
-            row_count = len(batch.frame) + (len(batch.odd) if batch.odd is not None else 0)
+            row_count = len(batch.frame)
             assert checked.rows_staged + len(checked.rejects) == row_count + len(batch.rejects)
             covered += lines_in(batch, row_count)
     return sorted(covered)
@@ -76,8 +76,6 @@ def size_of_rows(frame: object) -> int:
 
 def lines_in(batch: Batch, row_count: int) -> list[int]:
     numbers = batch.frame["line_number"].to_list()
-    if batch.odd is not None:
-        numbers = sorted([*numbers, *batch.odd["line_number"]])
     raws = batch.raw_texts(range(row_count))
     firsts: Sequence[tuple[int, str]] = [
         *zip(numbers, raws, strict=True),

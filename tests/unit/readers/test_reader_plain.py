@@ -181,7 +181,7 @@ def test_line_numbers_and_raw_texts_of_plain_rows_are_those_of_the_file() -> Non
     assert all(batch.frame.schema["number"] == pl.Int64 for batch in batches)
 
 
-def test_a_few_odd_rows_cost_the_others_of_their_block_nothing() -> None:
+def test_odd_rows_of_a_block_are_read_or_refused_one_by_one() -> None:
     good = PLAIN_ROW.encode()
     body = b"\n".join(
         [
@@ -198,16 +198,15 @@ def test_a_few_odd_rows_cost_the_others_of_their_block_nothing() -> None:
     )
     [batch] = open_reader(io.BytesIO(body), "x.csv").batches(NAMES, TYPES)
 
-    assert batch.odd is not None
-    assert batch.frame.select("line_number", *NAMES).rows() == [
-        (line, datetime.fromisoformat("2023-05-06 07:08:09"), 10, date(2023, 1, 2))
-        for line in (2, 4, 8)
-    ]
-    assert batch.odd["line_number"].to_list() == [3, 5, 7]
-    assert batch.odd["number"].to_list() == ["5.0", "many", "10"]
-    assert batch.odd.schema["number"] == pl.String
     checked = contracts.check(batch, ROUTE, Measured)
-    assert checked.frame["line_number"].to_list() == [2, 3, 4, 8]
+
+    plain_row = (datetime.fromisoformat("2023-05-06 07:08:09"), 10, date(2023, 1, 2))
+    assert checked.frame.select("line_number", *NAMES).rows() == [
+        (2, *plain_row),
+        (3, datetime.fromisoformat("2023-01-02"), 5, date(2023, 7, 8)),
+        (4, *plain_row),
+        (8, *plain_row),
+    ]
     assert [(each.line_number, each.column_name) for each in checked.rejects] == [
         (5, "number"),
         (6, None),
@@ -218,3 +217,15 @@ def test_a_few_odd_rows_cost_the_others_of_their_block_nothing() -> None:
         "2023-01-02 03:04:05,6",
         PLAIN_ROW + "é",
     ]
+
+
+def test_after_an_odd_row_blocks_are_soon_read_in_one_go_again() -> None:
+    odd = PLAIN_ROW.replace("10", "5.0")
+    content = "\n".join([",".join(NAMES), odd, *[PLAIN_ROW] * 100, ""]).encode()
+    reader = open_reader(io.BytesIO(content), "x.csv", block_bytes=256)
+
+    typed = [batch.frame.schema["number"] == pl.Int64 for batch in reader.batches(NAMES, TYPES)]
+
+    assert typed[:2] == [False, False]
+    assert len(typed) > 5
+    assert all(typed[2:])
