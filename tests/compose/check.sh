@@ -49,11 +49,14 @@ ok() { echo "ok: $* (${SECONDS}s)"; }
 
 fail() {
   echo "FAILED: $*" >&2
-  { compose ps -a; compose logs --no-color --tail 80; } >&2 || true
+  { everything ps -a; everything logs --no-color --tail 80; } >&2 || true
   exit 1
 }
 
 compose() { docker compose --project-directory "$work/tree" --file "$work/tree/docker-compose.yaml" "$@"; }
+
+# The same with the services of every profile, which Compose leaves out otherwise.
+everything() { compose --profile source --profile stream "$@"; }
 
 query() { compose exec -T db psql -U sluice -d sluice -XAtc "$1" </dev/null; }
 
@@ -76,7 +79,7 @@ yields() { [ "$(query "$1")" = "$2" ]; }
 take_down() {
   local code=$?
   exec 8>&- || true
-  compose --profile source --profile stream down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+  everything down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
   # logs/ holds files of the app user, which the caller may not remove.
   docker run --rm --user 0 --entrypoint rm -v "$work:/mnt" "$image" -rf /mnt/tree >/dev/null 2>&1 || true
   docker image rm "$image" >/dev/null 2>&1 || true
