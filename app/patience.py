@@ -1,33 +1,26 @@
 """Tries steps again for as long as the database or a disk keeps them from working.
 
-Says once what is waited for, and once that it works again. Once told to stop, steps under way have
-some time left to end, and are given up then, whether the database answers or not.
+Says once what is waited for, and once that it works again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import threads
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
 from app.settings import Settings
 from app.store import database
-from app.store.engine import hang_up
 
 log = structlog.get_logger()
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
-# Together with the rollback, the last answers of idle connections and the program's own end this
-# stays below the promised 10 seconds.
-GRACE_SECONDS = 6.0
-ROLLBACK_SECONDS = 1.0
 
 Step = Callable[[], Awaitable[object]]
 Tell = Callable[[str, float], None]
@@ -125,36 +118,3 @@ async def or_revive(step: Step, settings: Settings) -> None:
     except DatabaseUnreachableError:
         await threads.run(database.revive, settings)
         raise
-
-
-async def in_time(
-    work: Coroutine[object, object, None],
-    stop: asyncio.Event,
-    engine: AsyncEngine,
-    given_up: str,
-) -> None:
-    """Does work that ends by itself once `stop` is set; gives it up when that takes too long.
-
-    given_up: what the log calls that. Errors of the work arrive in a group.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(work)
-        stopping = tasks.create_task(stop.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({working}, timeout=GRACE_SECONDS)
-        stopping.cancel()
-        if not working.done():
-            log.warning(given_up)
-            await give_up({working}, engine)
-
-
-async def give_up(tasks: Collection[asyncio.Task[None]], engine: AsyncEngine) -> None:
-    """Cancels tasks, which roll back; where the server does not answer, hangs up on it.
-
-    Then all connections of the engine are gone, so that nothing waits for them any more.
-    """
-    for task in tasks:
-        task.cancel()
-    _ended, stuck = await asyncio.wait(tasks, timeout=ROLLBACK_SECONDS)
-    if stuck:
-        hang_up(engine)

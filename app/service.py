@@ -10,7 +10,7 @@ from itertools import takewhile
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from app import loader, patience, recovery, router
+from app import grace, loader, recovery, router
 from app.ahead import LookAhead
 from app.domain import Arrival
 from app.errors import DatabaseUnreachableError, FileChangedError, FileError, SluiceError
@@ -88,7 +88,7 @@ class Service:
             stopping = tasks.create_task(self._stop.wait())
             await asyncio.wait({recovering, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            await patience.give_up({recovering}, self._tools.engine)
+            await grace.give_up({recovering}, self._tools.engine)
 
     async def _keep_books(self) -> None:
         """Closes the books now and then, and after each outage, as a server's crash opens them."""
@@ -115,10 +115,10 @@ class Service:
         for worker in workers:
             if worker not in self._busy:
                 worker.cancel()
-        _ended, unfinished = await asyncio.wait(workers, timeout=patience.GRACE_SECONDS)
+        _ended, unfinished = await asyncio.wait(workers, timeout=grace.GRACE_SECONDS)
         for _ in unfinished:
             log.warning("load given up; its file is loaded at the next start")
-        await patience.give_up({*unfinished, keeping}, self._tools.engine)
+        await grace.give_up({*unfinished, keeping}, self._tools.engine)
 
     async def _work(self) -> None:
         task = asyncio.current_task()
@@ -254,7 +254,7 @@ async def keep_derived(tools: Tools, stop: asyncio.Event, every_seconds: float) 
     What is under way at the stop has the time of a load under way to end.
     """
     deriving = _keep_deriving(tools, stop, every_seconds)
-    await patience.in_time(deriving, stop, tools.engine, "refresh or export given up")
+    await grace.in_time(deriving, stop, tools.engine, "refresh or export given up")
 
 
 async def _keep_deriving(tools: Tools, stop: asyncio.Event, every_seconds: float) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app import patience, service, threads
+from app import grace, service, threads
 from app.commands.asking import SHOWN_FILES
 from app.folder import has_loadable_files
 from app.service import Service
@@ -67,7 +67,7 @@ async def run_all(session: Session, show: Callable[[Overview], None]) -> None:
         tasks.create_task(Service(session.tools, stop).run())
         tasks.create_task(service.keep_derived(session.tools, stop, REFRESH_SECONDS))
         showing = derive_and_show(session, stop, show)
-        await patience.in_time(showing, stop, session.tools.engine, "overview given up")
+        await grace.in_time(showing, stop, session.tools.engine, "overview given up")
 
 
 async def derive_and_show(

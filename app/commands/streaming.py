@@ -11,7 +11,8 @@ import structlog
 from app import threads
 from app.domain import Load, Pipeline
 from app.errors import RetryableError
-from app.patience import Step, Trouble, in_time, or_revive, repeat
+from app.grace import in_time
+from app.patience import Step, Trouble, or_revive, repeat
 from app.pipelines import all_pipelines
 from app.session import Session, stop_on_signals
 from app.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app import patience, service
+from app import grace, service
 from app.errors import ConfigError
 from app.loader import Tools
 from app.pipelines import all_pipelines
@@ -29,7 +29,7 @@ SLEEPS = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AN
 @pytest.fixture
 def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives up a moment after the stop."""
-    monkeypatch.setattr(patience, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(grace, "GRACE_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("little_grace")
@@ -67,7 +67,7 @@ async def test_what_is_given_up_is_rolled_back_and_costs_no_other_connection(
             await connection.exec_driver_sql("SELECT pg_sleep(600)")
 
     async with asyncio.timeout(LIMIT_SECONDS), direct.connect(engine) as other:
-        running = asyncio.create_task(patience.in_time(sleep(), stop, engine, "given up"))
+        running = asyncio.create_task(grace.in_time(sleep(), stop, engine, "given up"))
         await until(lambda: sql.fetchval(SLEEPS), "the statement under way")
         stop.set()
         await running
@@ -85,7 +85,7 @@ async def test_what_ends_by_itself_is_waited_for_and_its_trouble_is_raised(
         await stop.wait()
         raise ConfigError("no")
 
-    running = asyncio.create_task(patience.in_time(refuse(), stop, engine, "given up"))
+    running = asyncio.create_task(grace.in_time(refuse(), stop, engine, "given up"))
     stop.set()
     with capture_logs() as logs, pytest.raises(ConfigError, match="no"), bare_errors():
         await running
