@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 from sqlalchemy import text
@@ -11,8 +13,10 @@ from app.domain import LoadStatus
 from app.settings import Settings
 from app.store import direct
 from app.store.direct import Query, compiled
+from app.store.engine import driver_connection
 from tests.loading import Folder
 
+LIMIT_SECONDS = 30
 ADD = compiled(text("INSERT INTO numbers VALUES (:n) RETURNING n"))
 ALL = Query("SELECT n FROM numbers ORDER BY n", (), {})
 GOOD = "repayment_date,loans,defaults,liquidations\n2022-01-01,3,1,1\n"
@@ -77,7 +81,11 @@ async def test_a_connection_that_the_server_ended_while_it_was_idle_is_replaced(
     pid = Query("SELECT pg_backend_pid() AS pid", (), {})
     async with direct.connect(engine) as connection:
         [before] = await pid.rows(connection)
+        driver = driver_connection(connection)
     await sql.execute("SELECT pg_terminate_backend($1, 10000)", before["pid"])
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not driver.is_closed():
+            await asyncio.sleep(0)
 
     async with direct.connect(engine) as connection:
         [after] = await pid.rows(connection)
