@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from app import files, router
 from app.domain import Batch, Pipeline, Reject, Years
@@ -147,7 +147,9 @@ class Outbox:
         self._topic = topic
         self._failure: KafkaError | None = None
         self._failures = 0
-        self._producer = Producer({**kafka.client_options(settings), **OPTIONS})
+        self._trouble: KafkaError | None = None
+        options = {**kafka.client_options(settings), **OPTIONS, "error_cb": self._note_trouble}
+        self._producer = Producer(options)
 
     def __enter__(self) -> Outbox:
         return self
@@ -164,8 +166,7 @@ class Outbox:
         """
         until = time.monotonic() + kafka.ANSWER_SECONDS
         while True:
-            known = self._producer.list_topics(self._topic, timeout=kafka.ANSWER_SECONDS)
-            error = known.topics[self._topic].error
+            error = self._look_up()
             if error is None:
                 return
             if not (error.retriable() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART):
@@ -204,6 +205,23 @@ class Outbox:
         while self._producer.flush(LOOK_SECONDS):
             self.wait(0)
         self.wait(0)
+
+    def _look_up(self) -> KafkaError | None:
+        """Gives what is wrong with the topic; None when it is there."""
+        try:
+            known = self._producer.list_topics(self._topic, timeout=kafka.ANSWER_SECONDS)
+        except KafkaException as error:
+            self._producer.poll(0)  # the error itself says no more than that nobody answered
+            raise KafkaException(self._trouble or error.args[0]) from error
+        wrong: KafkaError | None = known.topics[self._topic].error
+        return wrong
+
+    def _note_trouble(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            return
+        # A broker that refuses us also closes the connection: the refusal is what helps.
+        if self._trouble is None or error.code() not in kafka.AWAY:
+            self._trouble = error
 
     def _note(self, error: KafkaError | None, _message: Message | TopicPartition) -> None:
         if error is not None:

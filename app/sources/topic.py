@@ -70,7 +70,9 @@ class TopicReader:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings
         self._topic = topic
-        self._waits_for = ""
+        # Kinds of trouble told of since messages came last, and what keeps one of the brokers away.
+        self._told: set[int] = set()
+        self._away = ""
         self._assigned: tuple[int, ...] | None = None
         # Where each partition is read on from; None until the caller has said.
         self._positions: dict[int, int | None] | None = None
@@ -139,7 +141,7 @@ class TopicReader:
             elif not gathering.add(message):
                 self.forget()
                 return
-            elif self._waits_for:
+            elif self._told:
                 self._note_working()
 
     def _lost_messages(self, message: KafkaMessage) -> FileError:
@@ -165,21 +167,27 @@ class TopicReader:
         self._assigned = self._positions = None
 
     def _note(self, error: KafkaError) -> None:
-        """Says once what keeps messages from coming; the client goes on after it by itself."""
-        if error.code() in kafka.AWAY or error.retriable():
-            if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        """Says once what keeps messages from coming; the client goes on after it by itself.
+
+        Once for each kind, as its words differ by the milliseconds that an attempt took.
+        """
+        code = error.code()
+        if code in kafka.AWAY or error.retriable():
+            if code != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+                self._away = error.str()
                 return  # one of several, or soon followed by that
-            reason = str(kafka.unreachable(self._settings, "no broker answers"))
+            reason = str(kafka.unreachable(self._settings, self._away or "no broker answers"))
         else:
             reason = f"Kafka gives no messages of {self._topic!r}: {error.str()}"
-        if reason != self._waits_for:
+        if code not in self._told:
             log.warning("waiting", reason=reason)
-        self._waits_for = reason
+        self._told.add(code)
 
     def _note_working(self) -> None:
-        if self._waits_for:
+        if self._told:
             log.info("works again")
-        self._waits_for = ""
+        self._told.clear()
+        self._away = ""
 
 
 class _Gathering:

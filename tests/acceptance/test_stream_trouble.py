@@ -5,16 +5,50 @@ These switch the broker off and on, so they always use the mock cluster.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg
 import pytest
 
 from tests.acceptance.conftest import Consume
-from tests.acceptance.front_door import Front
+from tests.acceptance.front_door import LIMIT_SECONDS, Front
 from tests.acceptance.streams import all_loaded, check_ledger, check_values, offsets, sent
 from tests.applications import applications_csv, some_applications
 from tests.brokers import MockBroker, Topic
 
 SLUICE = "application_name = 'sluice' AND datname = current_database()"
+
+
+class NoBroker:
+    """Takes connections on loopback and answers whoever asks in a language of its own."""
+
+    def __init__(self) -> None:
+        self._connections = 0
+        self._news = asyncio.Condition()
+        self.address = ""
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls) -> AsyncIterator[NoBroker]:
+        there = cls()
+        async with await asyncio.start_server(there._answer, "127.0.0.1", 0) as server:
+            there.address = "{}:{}".format(*server.sockets[0].getsockname())
+            yield there
+
+    async def _answer(self, asking: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        await asking.read(1)
+        answer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        answer.close()
+        async with self._news:
+            self._connections += 1
+            self._news.notify_all()
+
+    async def asked(self, times: int) -> None:
+        """Waits until it was asked that often."""
+        async with asyncio.timeout(LIMIT_SECONDS), self._news:
+            await self._news.wait_for(lambda: self._connections >= times)
 
 
 @pytest.fixture
@@ -96,9 +130,7 @@ async def test_a_broker_that_is_away_is_waited_for(
 
     await consumer.wait_for("works again")
     [waiting] = consumer.events_named("waiting")
-    assert waiting["reason"] == (
-        f"The Kafka broker at {mock.address} cannot be reached: no broker answers"
-    )
+    assert waiting["reason"].startswith(f"The Kafka broker at {mock.address} cannot be reached: ")
     await check_values(front.sql, rows)
 
 
@@ -119,6 +151,28 @@ async def test_a_consumer_started_without_a_broker_waits_for_it_and_can_be_stopp
 
     await all_loaded(front.sql, topic)
     await check_values(front.sql, rows)
+
+
+async def test_a_refusal_that_comes_again_and_again_is_said_once(
+    front: Front, consume: Consume, topic: Topic
+) -> None:
+    async with NoBroker.started() as server:
+        consumer = await consume(
+            topic, KAFKA_BOOTSTRAP_SERVERS=server.address, KAFKA_SECURITY_PROTOCOL="SSL"
+        )
+
+        await server.asked(20)
+        await consumer.stop()
+
+    reasons = [event["reason"] for event in consumer.events_named("waiting")]
+    # The client calls what it cannot read now a refusal, now a broker that is away.
+    assert {reason.split(":")[0] for reason in reasons} <= {
+        f"Kafka gives no messages of '{topic.name}'",
+        f"The Kafka broker at {server.address.split(':')[0]}",
+    }
+    assert 1 <= len(reasons) <= 2
+    assert any("SSL" in reason for reason in reasons)
+    assert await front.ledger() == []
 
 
 async def test_messages_lost_before_they_were_read_end_the_stream_and_say_how_to_go_on(
@@ -200,6 +254,24 @@ async def test_produce_needs_a_broker_that_answers(front: Front, mock: MockBroke
     assert code == 3
     assert len(printed.splitlines()) == 1
     assert printed.startswith(f"Error: The Kafka broker at {mock.address} cannot be reached: ")
+
+
+async def test_produce_says_why_a_broker_refuses(front: Front) -> None:
+    path = front.path("rejected.csv")
+    path.write_bytes(applications_csv(some_applications(3)))
+
+    async with NoBroker.started() as server:
+        code, printed = await front.command(
+            *("produce", str(path)),
+            KAFKA_BOOTSTRAP_SERVERS=server.address,
+            KAFKA_SECURITY_PROTOCOL="SSL",
+        )
+
+    assert code == 2
+    assert len(printed.splitlines()) == 1
+    assert printed.startswith(
+        f"Error: Kafka refuses: ssl://{server.address}/bootstrap: SSL handshake failed: "
+    )
 
 
 async def test_produce_needs_a_topic_that_is_there_or_is_made(
