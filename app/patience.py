@@ -108,7 +108,8 @@ async def repeat(
             trouble.end()
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await stop.wait()
 
 
 async def or_revive(step: Step, settings: Settings) -> None:

@@ -94,7 +94,9 @@ class Service:
         """Closes the books now and then, and after each outage, as a server's crash opens them."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._outage_over.wait(), BOOKS_SECONDS)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the event.
+                async with asyncio.timeout(BOOKS_SECONDS):
+                    await self._outage_over.wait()
             self._outage_over.clear()
             try:
                 await or_revive(lambda: recovery.close_books(self._tools), self._tools.settings)
@@ -261,7 +263,8 @@ async def _keep_deriving(tools: Tools, stop: asyncio.Event, every_seconds: float
     trouble = Trouble(DERIVING)
     while not stop.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every_seconds)
+            async with asyncio.timeout(every_seconds):
+                await stop.wait()
             return
         await derive(tools, trouble)
 

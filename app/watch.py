@@ -99,7 +99,8 @@ class Watch:
         with FolderEvents(self._folder, self._note, self._tell_of_unwatched, self._end):
             while not self._end.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._end.wait(), PARTIAL_WATCH_SECONDS)
+                    async with asyncio.timeout(PARTIAL_WATCH_SECONDS):
+                        await self._end.wait()
                 if self._is_partial:
                     return
 

@@ -87,7 +87,8 @@ async def first_files_loaded(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.timeout(FIRST_FILES_SECONDS):
             while not stop.is_set() and await threads.run(has_loadable_files, settings):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await stop.wait()
 
 
 async def read_overview(session: Session) -> Overview:

@@ -84,7 +84,7 @@ async def test_a_connection_that_the_server_ended_while_it_was_idle_is_replaced(
         driver = driver_connection(connection)
     await sql.execute("SELECT pg_terminate_backend($1, 10000)", before["pid"])
     async with asyncio.timeout(LIMIT_SECONDS):
-        while not driver.is_closed():
+        while not driver.is_closed():  # noqa: ASYNC110 - the driver's to notice
             await asyncio.sleep(0)
 
     async with direct.connect(engine) as connection:

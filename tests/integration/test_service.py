@@ -115,3 +115,21 @@ async def test_several_errors_at_once_are_all_told() -> None:
         raise ExceptionGroup("both", [ValueError("one"), ValueError("two")])
 
     assert [str(each) for each in raised.value.exceptions] == ["one", "two"]
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_book_keeping_ends_however_soon_after_an_outage_it_is_told_to(
+    steps: int, tools: Tools
+) -> None:
+    kept = service.Service(tools, asyncio.Event())
+    keeping = asyncio.create_task(kept._keep_books())
+    await asyncio.sleep(0)
+    kept._outage_over.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+
+    keeping.cancel()
+
+    ended, _ = await asyncio.wait({keeping}, timeout=LIMIT_SECONDS)
+    assert ended
+    assert keeping.cancelled()
