@@ -94,7 +94,7 @@ class Service:
         """Closes the books now and then, and after each outage, as a server's crash opens them."""
         while True:
             with suppress(TimeoutError):
-                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the event.
+                # `wait_for` of Python 3.11 loses a cancellation that comes with the event.
                 async with asyncio.timeout(BOOKS_SECONDS):
                     await self._outage_over.wait()
             self._outage_over.clear()
