@@ -26,7 +26,8 @@ def read_until(process: subprocess.Popen[str], last: str) -> str:
         lines.append(line)
         if last in line:
             return "".join(lines)
-    raise AssertionError("".join(lines))
+    assert process.stderr
+    raise AssertionError("".join(lines) + process.stderr.read())
 
 
 def rows_of(shown: str, title: str) -> list[list[str]]:
