@@ -16,12 +16,13 @@ from app import threads
 from app.domain import Batch, Merge, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
+from app.pieces import Cutter
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
 from app.rules import Contract
 from app.settings import Settings
 from app.store.copy_format import Encoded, encode_rows
-from app.store.rejects import RejectSpool
+from app.store.rejects import EncodedRejects, RejectSpool
 
 # More of them may come out of a small file that is compressed.
 SMALL_FILE_BATCHES = 2
@@ -41,7 +42,7 @@ class CheckedBatch(Generic[T]):
     formed: T
     rows_staged: int
     rejects: Sequence[Reject]
-    encoded_rejects: bytes | None
+    encoded_rejects: EncodedRejects | None
     bytes_read: int
     days: frozenset[date]
     first_id: int | None
@@ -63,7 +64,7 @@ def check_batch(
     contract: type[Contract],
     columns: Sequence[str],
     form: Callable[[pl.DataFrame], T],
-    encode_rejects: Callable[[Sequence[Reject]], bytes | None],
+    encode_rejects: Callable[[Sequence[Reject]], EncodedRejects | None],
 ) -> CheckedBatch[T]:
     """Checks a batch against the contract, forms its good rows and encodes the others. Blocks."""
     checked = contracts.check(batch, route, contract)
@@ -181,13 +182,16 @@ class Reading:
         if self._small is not None and form is encode_rows:
             return threads.at_hand(cast("Sequence[CheckedBatch[T]]", self._small))
 
-        def check(batch: Batch) -> CheckedBatch[T]:
-            return check_batch(
-                batch, self._route, self.contract, columns, form, self.rejects.encode
-            )
+        cutter = Cutter()
 
-        batches = threads.read_ahead(read_batches(self._reader, self._route, self.contract))
-        return threads.map_ahead(check, batches)
+        def check(batch: Batch) -> CheckedBatch[T]:
+            encode_rejects = self.rejects.encode
+            checked = check_batch(batch, self._route, self.contract, columns, form, encode_rejects)
+            cutter.note(checked.rejects)
+            return checked
+
+        batches = cutter.pieces(read_batches(self._reader, self._route, self.contract))
+        return threads.map_ahead(check, threads.read_ahead(batches))
 
     def _note(self, batch: CheckedBatch[T]) -> None:
         self._rows_staged += batch.rows_staged

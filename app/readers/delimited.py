@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -87,9 +88,12 @@ class DelimitedReader:
             for name, so_far in numbers.items()
         ]
 
+        @cache
+        def lines() -> Lines:
+            return structure.find_lines(body)
+
         def give(positions: Sequence[int]) -> list[str]:
-            lines = structure.find_lines(body)
-            return row_texts(body, lines.starts, lines.ends, UTF8.codec)(positions)
+            return row_texts(body, lines().starts, lines().ends, UTF8.codec)(positions)
 
         batch = Batch(
             frame=pl.DataFrame([*numbered, *columns]),
@@ -156,6 +160,8 @@ def row_texts(
     body: bytes, starts: Offsets, ends: Offsets, codec: str
 ) -> Callable[[Sequence[int]], list[str]]:
     def give(positions: Sequence[int]) -> list[str]:
-        return [raw_text.show_bytes(body[starts[k] : ends[k]], codec) for k in positions]
+        chosen = np.asarray(positions, np.intp)
+        bounds = zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True)
+        return [raw_text.show_bytes(body[start:end], codec) for start, end in bounds]
 
     return give

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,13 +13,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import threads
 from app.domain import Reject
+from app.many_rejects import ManyRejects
 from app.store import staging
 from app.store.copy_format import encode_rows
-from app.store.spool import Spool
+from app.store.spool import Spool, pack
 from models.base import OPS
 
 FIRST = 20
+# Not packed, rejects take many times the memory of their lines, and thrice that to be encoded.
+ENCODED_ROWS = 8_192
 COLUMNS = ("load_id", "line_number", "column_name", "reason", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRejects:
+    """Rejects as COPY takes them, packed for a spool. copied_bytes: how long they are unpacked."""
+
+    packed: bytes
+    copied_bytes: int
+
+
+NOTHING = EncodedRejects(b"", 0)
 
 
 class RejectSpool:
@@ -39,7 +54,7 @@ class RejectSpool:
         self._load_id = load_id
         self._most_of_refused = sys.maxsize if most_of_refused is None else most_of_refused
         self._bytes_of_refused = 0
-        self._encoded = Spool(is_compressed=True)
+        self._encoded = Spool(is_packed=True)
 
     def __enter__(self) -> Self:
         return self
@@ -58,33 +73,30 @@ class RejectSpool:
         self.first.clear()
         self._encoded.clear()
 
-    def encode(self, rejects: Sequence[Reject]) -> bytes:
-        """Gives rejects as COPY takes them; changes nothing here, so any thread may call it."""
+    def encode(self, rejects: Sequence[Reject]) -> EncodedRejects:
+        """Gives rejects as they are kept; changes nothing here, so any thread may call it."""
         if not rejects:
-            return b""
-        frame = pl.DataFrame(
-            {
-                "load_id": pl.repeat(self._load_id, len(rejects), dtype=pl.Int64, eager=True),
-                "line_number": pl.Series([r.line_number for r in rejects], dtype=pl.Int64),
-                "column_name": pl.Series([r.column_name for r in rejects], dtype=pl.String),
-                "reason": pl.Series([r.reason for r in rejects], dtype=pl.String),
-                "raw": pl.Series([r.raw for r in rejects], dtype=pl.String),
-            }
-        )
-        return bytes(encode_rows(frame))
+            return NOTHING
+        packed, copied_bytes = [], 0
+        for rows in ManyRejects.of(rejects).columns.iter_slices(ENCODED_ROWS):
+            load_ids = pl.repeat(self._load_id, len(rows), dtype=pl.Int64, eager=True)
+            encoded = encode_rows(rows.with_columns(load_ids.alias("load_id")).select(COLUMNS))
+            packed.append(pack(encoded))
+            copied_bytes += len(encoded)
+        return EncodedRejects(b"".join(packed), copied_bytes)
 
-    async def add(self, rejects: Sequence[Reject], encoded: bytes | None = None) -> None:
+    async def add(self, rejects: Sequence[Reject], encoded: EncodedRejects | None = None) -> None:
         """Takes more rejects, with what `encode` gave for them if it was asked."""
         if not rejects:
             return
         if encoded is None:
             encoded = await threads.run(self.encode, rejects)
-        await self._encoded.write(encoded)
+        await self._encoded.write(encoded.packed)
         room = self._most_of_refused - self.count
         if 0 < room < len(rejects):
             encoded = await threads.run(self.encode, rejects[:room])
         if room > 0:
-            self._bytes_of_refused += len(encoded)
+            self._bytes_of_refused += encoded.copied_bytes
         self.count += len(rejects)
         self.first.extend(rejects[: FIRST - len(self.first)])
 

@@ -18,18 +18,26 @@ from app.store.copy_format import Encoded
 MEMORY_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
 CODEC = "zstd"
-# Stands before each compressed part: its own length, and that of what comes out of it.
+# Stands before each packed part: its own length, and that of what comes out of it.
 LENGTHS = struct.Struct(">QQ")
+
+
+def pack(part: Encoded) -> bytes:
+    """Gives bytes as a spool of packed parts takes them: compressed."""
+    if not len(part):
+        return b""
+    packed: bytes = pa.compress(part, codec=CODEC, asbytes=True)
+    return LENGTHS.pack(len(packed), len(part)) + packed
 
 
 class Spool:
     """Bytes in the order they were written, to be read once all are there.
 
-    is_compressed: for parts that are large and much alike.
+    is_packed: each part was packed before it is written, and comes out as it was before.
     """
 
-    def __init__(self, *, is_compressed: bool = False) -> None:
-        self._is_compressed = is_compressed
+    def __init__(self, *, is_packed: bool = False) -> None:
+        self._is_packed = is_packed
         self._file = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed in __exit__
 
     def __enter__(self) -> Self:
@@ -49,18 +57,12 @@ class Spool:
         Raises RetryableError when the disk takes no more.
         """
         try:
-            await threads.run(self._append, part)
+            await threads.run(self._file.write, part)
         except OSError as error:
             raise RetryableError(
                 f"The folder for temporary files, {gettempdir()}, cannot be written:"
                 f" {error.strerror}. Make room on its disk, or set TMPDIR to another folder."
             ) from error
-
-    def _append(self, part: Encoded) -> None:
-        if self._is_compressed and len(part):
-            packed = pa.compress(part, codec=CODEC, asbytes=True)
-            part = LENGTHS.pack(len(packed), len(part)) + packed
-        self._file.write(part)
 
     def clear(self) -> None:
         """Forgets what was written."""
@@ -76,7 +78,7 @@ class Spool:
             left -= len(chunk)
 
     def _next_chunk(self) -> bytes:
-        if not self._is_compressed:
+        if not self._is_packed:
             return self._file.read(CHUNK_BYTES)
         lengths = self._file.read(LENGTHS.size)
         if not lengths:

@@ -17,6 +17,7 @@ from tests.acceptance.front_door import Daemon, Front
 
 MOST_MB = 400
 LIMIT_SECONDS = 150
+FLOOD_ROWS = 600_000
 PLAIN_CELL = re.compile(r"-?[0-9][0-9T.:+-]*|")
 
 
@@ -25,7 +26,7 @@ def peak_mb(daemon: Daemon) -> int:
     status = Path(f"/proc/{daemon.process.pid}/status").read_text("ascii")
     found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
     assert found
-    return int(found[1]) // 1024
+    return int(found[1]) * 1024 // 1_000_000
 
 
 async def test_hostile_files_are_refused_in_bounded_memory_and_the_next_good_one_loads(
@@ -55,6 +56,33 @@ async def test_hostile_files_are_refused_in_bounded_memory_and_the_next_good_one
     assert (await front.filed(len(expected) + 1))[-1]["status"] == "loaded"
     assert await front.entity() == values
     assert await front.staged_tables() == []
+    assert peak_mb(daemon) < MOST_MB
+
+
+async def test_floods_of_rows_that_break_a_rule_are_refused_in_bounded_memory(
+    front: Front, daemon: Daemon
+) -> None:
+    # As many short rows as a block of text can hold, well formed, and of two feeds at once.
+    rows = {
+        "entity_2023_01.csv": (b"created_at,value\n", b"2023-02-01 00:00:00,5\n"),
+        "loans.csv": (b"repayment_date,loans,defaults,liquidations\n", b"2023-01-01,1,1,1\n"),
+    }
+    for name, (header, row) in rows.items():
+        front.drop(name, header + row * FLOOD_ROWS)
+
+    loads = await front.filed(2, LIMIT_SECONDS)
+
+    ends = {load["file_name"]: (load["status"], load["rows_rejected"]) for load in loads}
+    assert ends == dict.fromkeys(rows, ("quarantined", FLOOD_ROWS))
+    kept = "SELECT DISTINCT column_name, reason, raw FROM ops.reject ORDER BY raw"
+    assert await front.rows(kept) == [
+        (None, "defaults and liquidations exceed loans", "2023-01-01,1,1,1"),
+        (
+            "created_at",
+            "'2023-02-01 00:00:00' is not before 2023-02-01 00:00:00",
+            "2023-02-01 00:00:00,5",
+        ),
+    ]
     assert peak_mb(daemon) < MOST_MB
 
 

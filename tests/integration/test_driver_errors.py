@@ -91,7 +91,7 @@ async def test_rejects_that_do_not_fit_on_the_disk_wait_for_room_on_it(
         driver_errors(),
         rejects.RejectSpool(1) as bad,
     ):
-        await bad.add([Reject(1, "loans", "no number", "x")], b"an encoded row")
+        await bad.add([Reject(1, "loans", "no number", "x")])
 
     assert not isinstance(caught.value, DatabaseUnreachableError)
 

@@ -64,7 +64,7 @@ def test_each_broken_rule_is_named(
 ) -> None:
     good = ("abc", "5", "0.5", "red")
     result = odd_checked(good, row, good)
-    assert result.rejects == [Reject(3, column_name, reason, raw_of(row))]
+    assert list(result.rejects) == [Reject(3, column_name, reason, raw_of(row))]
     assert result.frame.rows() == [(2, "abc", 5, 0.5, "red"), (4, "abc", 5, 0.5, "red")]
 
 
@@ -75,6 +75,12 @@ def test_a_row_that_breaks_several_rules_is_one_reject() -> None:
         (3, "size", "'x' is not a whole number that fits 64 bits"),
         (4, "name", "is empty, a value is needed"),
     ]
+    assert result.frame.is_empty()
+
+
+def test_a_row_with_several_fields_that_cannot_be_read_is_one_reject() -> None:
+    result = odd_checked(("abc", "x", "y", None))
+    assert reasons(result) == [(2, "size", "'x' is not a whole number that fits 64 bits")]
     assert result.frame.is_empty()
 
 

@@ -20,7 +20,7 @@ from app.reading import Reading
 from app.settings import Settings
 from app.store import spool
 from app.store.copy_format import encode_rows
-from app.store.rejects import RejectSpool
+from app.store.rejects import EncodedRejects, RejectSpool
 
 HEADER = ("repayment_date", "loans", "defaults", "liquidations")
 TODAY = date(2024, 5, 6)
@@ -39,7 +39,7 @@ async def test_bad_rows_are_encoded_and_written_beside_the_event_loop(
             return super().write(content)
 
     class WatchedSpool(RejectSpool):
-        def encode(self, bad: Sequence[Reject]) -> bytes:
+        def encode(self, bad: Sequence[Reject]) -> EncodedRejects:
             encoding.add(threading.get_ident())
             return super().encode(bad)
 
