@@ -22,6 +22,7 @@ FEW_ROWS = 10_000
 WRITTEN_ROWS = 8_192
 
 Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp] | npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,11 @@ def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
     good, broken = _apply_rules(frame, contract)
     if not (unreadable or broken):
         return Checked(good, batch.rejects)
-    faults = [_with_texts(batch, each) for each in (*unreadable, *broken)]
+    rejects = [_with_texts(batch, pl.concat([*unreadable, *broken]))]
     if batch.rejects:
-        faults.append(ManyRejects.of(batch.rejects).columns)
-    return Checked(good, ManyRejects(pl.concat(faults).sort("line_number")))
+        rejects.append(ManyRejects.of(batch.rejects).columns)
+    columns = pl.concat(rejects)
+    return Checked(good, ManyRejects(columns[np.argsort(columns["line_number"].to_numpy())]))
 
 
 def _apply_rules(
@@ -93,7 +95,7 @@ def _parse(
         is_readable[first_faults] = False
         if len(first_faults):
             wanted = WANTED[type(column.dtype)]
-            faults.append(_name_values(frame[first_faults], name, f"is not {wanted}"))
+            faults.append(_name_values(frame, first_faults, name, f"is not {wanted}"))
     # Not `select`: that wakes a thread, which takes longer than checking a small file.
     typed = (frame.with_columns(parsed) if parsed else frame)[contract.column_names()]
     return typed if is_readable is None else typed.filter(is_readable), faults
@@ -106,40 +108,54 @@ def _broken_rules(
 
     broken: the rows, with the verdict on each rule beside their columns.
     """
+    is_left = np.ones(len(broken), np.bool_)
     for rule in sorted(rules, key=lambda rule: "|" not in rule):
-        if not broken[rule].all():
-            is_kept = broken[rule].fill_null(value=True)
-            yield _name_rule(broken.filter(~is_kept), rule, contract)
-            broken = broken.filter(is_kept)
+        positions = np.flatnonzero(is_left & (broken[rule].to_numpy() == np.False_))
+        if len(positions):
+            is_left[positions] = False
+            yield _name_rule(broken, positions, rule, contract)
 
 
-def _name_rule(rows: pl.DataFrame, rule: str, contract: type[Contract]) -> pl.DataFrame:
+# These take columns, not frames: whatever Polars does to a frame wakes a thread, each time.
+def _name_rule(
+    frame: pl.DataFrame, positions: Positions, rule: str, contract: type[Contract]
+) -> pl.DataFrame:
     """Gives the faults of rows that break the same rule."""
     column_name, _, kind = rule.partition("|")
     if not kind:
-        return _faults(rows, None, _repeated(rule.replace("_", " "), len(rows)))
+        reasons = _repeated(rule.replace("_", " "), len(positions))
+        return _faults(frame, positions, None, reasons)
     if kind == "nullability":
-        return _faults(rows, column_name, _repeated("is empty, a value is needed", len(rows)))
+        reasons = _repeated("is empty, a value is needed", len(positions))
+        return _faults(frame, positions, column_name, reasons)
     bound = getattr(contract.columns()[column_name], kind, None)
-    return _name_values(rows, column_name, _breach(kind, bound))
+    return _name_values(frame, positions, column_name, _breach(kind, bound))
 
 
-def _name_values(rows: pl.DataFrame, column_name: str, breach: str) -> pl.DataFrame:
+def _name_values(
+    frame: pl.DataFrame, positions: Positions, column_name: str, breach: str
+) -> pl.DataFrame:
     """Gives the faults of rows that have such values in a column."""
-    reasons = _texts(rows[column_name], lambda values: [f"{_shown(v)} {breach}" for v in values])
-    return _faults(rows, column_name, reasons)
+    values = frame[column_name][positions]
+    reasons = _texts(values, lambda some: [f"{_shown(value)} {breach}" for value in some])
+    return _faults(frame, positions, column_name, reasons)
 
 
-def _faults(rows: pl.DataFrame, column_name: str | None, reasons: pl.Series) -> pl.DataFrame:
+def _faults(
+    frame: pl.DataFrame, positions: Positions, column_name: str | None, reasons: pl.Series
+) -> pl.DataFrame:
     """Says why rows are refused; no `column_name` when each as a whole is."""
-    column_names = _repeated(column_name, len(rows))
     return pl.DataFrame(
-        {"line_number": rows["line_number"], "column_name": column_names, "reason": reasons}
+        {
+            "line_number": frame["line_number"][positions],
+            "column_name": _repeated(column_name, len(positions)),
+            "reason": reasons,
+        }
     )
 
 
 def _repeated(text: str | None, count: int) -> pl.Series:
-    return pl.repeat(text, count, dtype=pl.String, eager=True)
+    return pl.Series([text] * count, dtype=pl.String)
 
 
 def _texts(values: pl.Series, write: Callable[[Sequence[Any]], list[str]]) -> pl.Series:
@@ -169,5 +185,6 @@ def _shown(value: object) -> str:
 
 def _with_texts(batch: Batch, faults: pl.DataFrame) -> pl.DataFrame:
     """Adds to faults the rows' text as it stands in the file."""
-    positions = batch.frame["line_number"].search_sorted(faults["line_number"])
-    return faults.with_columns(raw=_texts(positions, batch.raw_texts))
+    lines = batch.frame["line_number"].to_numpy()
+    positions = pl.Series(np.searchsorted(lines, faults["line_number"].to_numpy()))
+    return faults.hstack([_texts(positions, batch.raw_texts).alias("raw")])
