@@ -111,6 +111,8 @@ class Proxy:
         relay = asyncio.create_task(self._relay(reader, writer))
         self._relays.add(relay)
         relay.add_done_callback(self._relays.discard)
+        # Here, too: a relay that is cancelled before it begins, or while it dials, closes nothing.
+        relay.add_done_callback(lambda _: writer.close())
 
     async def _relay(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Relays both ways until one of them ends; then both sides are hung up."""

@@ -37,7 +37,7 @@ def test_without_java_the_row_is_left_out_and_says_why(
 
     said = capfd.readouterr()
     assert said.out == "row 15 is left out: it needs Java and Maven, or KAFKA_BOOTSTRAP_SERVERS\n"
-    assert said.err == "java is not there; Java 17 or newer and Maven are needed\n"
+    assert said.err == "java is not there; Java 17 or newer, Maven and OpenSSL are needed\n"
 
 
 class Sent:
