@@ -10,10 +10,8 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from inotify_simple import Event, INotify, flags
 
@@ -31,7 +29,7 @@ Tell = Callable[[ExceptionGroup[OSError]], None]
 
 
 class FolderEvents:
-    """A watch on the imports folder and its feed folders, for the length of a block.
+    """A watch on the imports folder and its feed folders.
 
     note: takes the paths that may have changed, or None for "anything may have": at the start,
     and when the kernel had more to tell than it keeps. tell: takes why some feed folders are not
@@ -46,28 +44,23 @@ class FolderEvents:
         self._watched: dict[int, Path] = {}
         self._unwatched: dict[Path, OSError] = {}
 
-    def __enter__(self) -> Self:
-        """Raises OSError when the kernel gives no watch on the imports folder itself."""
-        self._kernel = INotify(nonblocking=True)
-        try:
+    @contextmanager
+    def passed_on(self) -> Iterator[None]:
+        """Watches for the length of the block.
+
+        Raises OSError when the kernel gives no watch on the imports folder itself.
+        """
+        loop = asyncio.get_running_loop()
+        with INotify(nonblocking=True) as self._kernel:
             self._add(self._folder.path, OF_TOP)
             self._watch_feed_folders()
-        except BaseException:
-            self._kernel.close()
-            raise
-        asyncio.get_running_loop().add_reader(self._kernel.fileno(), self._pass_on)
-        # Asked for now that it is watched: no file falls between that sweep and the watch.
-        self._note(None)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        asyncio.get_running_loop().remove_reader(self._kernel.fileno())
-        self._kernel.close()
+            loop.add_reader(self._kernel.fileno(), self._pass_on)
+            try:
+                # Asked for now that it is watched: no file falls between that sweep and the watch.
+                self._note(None)
+                yield
+            finally:
+                loop.remove_reader(self._kernel.fileno())
 
     def _pass_on(self) -> None:
         """Passes on what the kernel has told by now."""

@@ -96,7 +96,8 @@ class Watch:
 
         Where a feed folder could not be watched, that is tried again after a while.
         """
-        with FolderEvents(self._folder, self._note, self._tell_of_unwatched, self._end):
+        events = FolderEvents(self._folder, self._note, self._tell_of_unwatched, self._end)
+        with events.passed_on():
             while not self._end.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PARTIAL_WATCH_SECONDS):
