@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import polars as pl
 
 DAY_FORMAT = "%Y-%m-%d"
@@ -46,21 +48,20 @@ def _instant(text: pl.Expr) -> pl.Expr:
     return _where(text, EXACT_INSTANT, instant)
 
 
-def _odd_instant(text: pl.Expr) -> pl.Expr:
+def _odd_instant(part: Callable[[str], pl.Expr]) -> pl.Expr:
     """Reads any fraction, minutes or hours alone, a day alone, and offsets, which lead to UTC."""
-    part = text.str.replace(BARE_HOUR, "${0}:00").str.extract_groups(ODD_INSTANT).struct
     local = pl.concat_str(
-        part["day"],
+        part("day"),
         pl.lit(" "),
-        part["minutes"].fill_null("00:00"),
-        part["seconds"].fill_null(":00"),
-        part["fraction"].fill_null(""),
+        part("minutes").fill_null("00:00"),
+        part("seconds").fill_null(":00"),
+        part("fraction").fill_null(""),
     ).str.to_datetime(INSTANT_FORMAT + "%.f", time_unit="us", strict=False)
     offset = pl.duration(
-        hours=part["zone_hours"].cast(pl.Int64).fill_null(0),
-        minutes=part["zone_minutes"].cast(pl.Int64).fill_null(0),
+        hours=part("zone_hours").cast(pl.Int64).fill_null(0),
+        minutes=part("zone_minutes").cast(pl.Int64).fill_null(0),
     )
-    instant = pl.when(part["sign"] == "-").then(local + offset).otherwise(local - offset)
+    instant = pl.when(part("sign") == "-").then(local + offset).otherwise(local - offset)
     return pl.when(instant.dt.year() < BEYOND_YEAR).then(instant)
 
 
@@ -79,25 +80,33 @@ def _exact_number(text: pl.Expr) -> pl.Expr:
 
 
 # For each type: the quick way, right for files written by programs, and the patient way for
-# the few fields the quick one cannot read (blanks around, fractions, zones, `5.0`).
-QUICK: dict[type[pl.DataType], pl.Expr] = {
-    pl.Int64: TEXT.cast(pl.Int64, strict=False),
-    pl.Float64: _number(TEXT),
-    pl.Decimal: _exact_number(TEXT),
-    pl.Date: _day(TEXT),
-    pl.Datetime: _instant(TEXT),
+# the few fields the quick one cannot read (blanks around, fractions, zones, `5.0`). A way may have
+# steps, each over what the one before it gave.
+QUICK: dict[type[pl.DataType], Sequence[pl.Expr]] = {
+    pl.Int64: [TEXT.cast(pl.Int64, strict=False)],
+    pl.Float64: [_number(TEXT)],
+    pl.Decimal: [_exact_number(TEXT)],
+    pl.Date: [_day(TEXT)],
+    pl.Datetime: [_instant(TEXT)],
 }
-PATIENT: dict[type[pl.DataType], pl.Expr] = {
-    pl.Int64: _odd_whole_number(TEXT),
-    pl.Float64: _number(TEXT),
-    pl.Decimal: _exact_number(TEXT),
-    pl.Date: _day(TEXT.str.replace(MIDNIGHT, "")),
-    pl.Datetime: _odd_instant(TEXT),
+PATIENT: dict[type[pl.DataType], Sequence[pl.Expr]] = {
+    pl.Int64: [_odd_whole_number(TEXT)],
+    pl.Float64: [_number(TEXT)],
+    pl.Decimal: [_exact_number(TEXT)],
+    pl.Date: [_day(TEXT.str.replace(MIDNIGHT, ""))],
+    # In one step, each use of a part would search the text anew.
+    pl.Datetime: [
+        TEXT.str.replace(BARE_HOUR, "${0}:00").str.extract_groups(ODD_INSTANT),
+        _odd_instant(TEXT.struct.field),
+    ],
 }
 
 
-def _apply(reading: pl.Expr, text: pl.Series) -> pl.Series:
-    return text.to_frame("text").select_seq(reading).to_series().alias(text.name)
+def _apply(steps: Sequence[pl.Expr], text: pl.Series) -> pl.Series:
+    values = text
+    for step in steps:
+        values = values.to_frame("text").select_seq(step).to_series()
+    return values.alias(text.name)
 
 
 def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Series]:
