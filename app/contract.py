@@ -82,8 +82,9 @@ def _parse(
     """Gives the frame with the contract's types, without rows that cannot be read, and why."""
     parsed, faults = [], []
     is_readable: Flags | None = None
+    schema = frame.schema
     for name, column in contract.columns().items():
-        if frame.schema[name] == column.dtype or column.dtype == pl.String:
+        if schema[name] == column.dtype or column.dtype == pl.String:
             continue
         values, unreadable = parse_column(frame[name], column.dtype)
         parsed.append(values.alias(name))

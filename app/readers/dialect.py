@@ -104,9 +104,8 @@ def is_json(line: bytes) -> bool:
 def make_dialect(
     body: bytes, start: int, shape: Shape, header: Record, encoding: Encoding | None
 ) -> Dialect:
-    lines = structure.find_lines(body)
     if encoding is None and not body.isascii():
-        encoding = choose_encoding(body, lines.ends)
+        encoding = choose_encoding(body, structure.find_lines(body).ends)
     line_number = body.count(b"\n", 0, start) + 1
     try:
         codec = (encoding or UTF8).codec

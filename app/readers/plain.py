@@ -1,4 +1,4 @@
-"""A block of plain rows -> typed columns in one go, by Arrow.
+"""A block of plain rows -> typed columns in one go, by Arrow, or by Python where it is small.
 
 Most blocks of most files hold nothing but numbers, dates and instants as programs write them.
 Such a block needs no look at its structure and no text in between. Whatever is not plain
@@ -7,8 +7,10 @@ throughout is left to the patient way, which alone decides what is a reject and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -16,9 +18,10 @@ import pyarrow as pa
 from pyarrow import csv
 
 from app.readers.blocks import MAX_RECORD_BYTES
-from app.readers.structure import LF, NUL, Shape, find_lines
+from app.readers.structure import LF, NUL, Shape
 
 BOM = "\ufeff".encode()
+# Arrow begins a thread for each block, in which Python has read these.
 SMALL_BLOCK_BYTES = 64 << 10
 # Arrow reads hexadecimal numbers too, and bare CRs as line ends.
 ODD = (b"x", b"X")
@@ -32,6 +35,14 @@ YEAR_1000 = date(1000, 1, 1) - date(1970, 1, 1)
 FIRST = {
     pa.date32(): (pa.int32(), YEAR_1000.days),
     pa.timestamp("us"): (pa.int64(), YEAR_1000 // timedelta(microseconds=1)),
+}
+DAY = rb"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
+TIME = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+# What a field of a small block looks like, and what Python makes of it.
+FIELDS: Mapping[type[pl.DataType], tuple[bytes, Callable[[str], object]]] = {
+    pl.Int64: (rb"-?[0-9]{1,19}", int),
+    pl.Date: (DAY, date.fromisoformat),
+    pl.Datetime: (DAY + rb"[ T]" + TIME, datetime.fromisoformat),
 }
 
 
@@ -48,12 +59,14 @@ def read_plain(
 
     None where anything calls for the patient way.
     """
+    wanted = {name: types[name] for name in names}
+    if len(body) <= SMALL_BLOCK_BYTES:
+        return _read_few(body, shape, wanted)
     line_count = int(np.count_nonzero(np.frombuffer(body, np.uint8) == LF))
     if not _has_plain_lines(body, line_count):
         return None
-    read = _split if len(body) <= SMALL_BLOCK_BYTES else _parse
     try:
-        table = read(body, shape, {name: ARROW_TYPES[type(types[name])] for name in names})
+        table = _parse(body, shape, {name: ARROW_TYPES[type(wanted[name])] for name in names})
     except pa.ArrowInvalid:
         return None
     if len(table) != line_count or not _has_plain_years(table):
@@ -79,18 +92,27 @@ def _parse(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Ta
     )
 
 
-def _split(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """The same for a small block, without the thread that Arrow's reader begins for each one."""
-    width = len(types)
-    if not (find_lines(body, shape.delimiter).delimiters == width - 1).all():
-        raise pa.ArrowInvalid("a line has too few or too many fields")
-    delimiter = bytes([shape.delimiter])
-    fields = body.replace(b"\r\n", delimiter).replace(b"\n", delimiter).split(delimiter)
-    columns = [
-        pa.array(fields[position:-1:width], pa.string()).cast(kind)
-        for position, kind in enumerate(types.values())
-    ]
-    return pa.table(columns, names=list(types))
+def _read_few(body: bytes, shape: Shape, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+    """The same for a small block, by Python: in a sixth of the time for ten rows."""
+    if not _rows_pattern(shape.delimiter, tuple(map(type, types.values()))).fullmatch(body):
+        return None
+    delimiter = chr(shape.delimiter)
+    fields = body.decode().replace("\r\n", delimiter).replace("\n", delimiter).split(delimiter)
+    columns = []
+    for position, (name, dtype) in enumerate(types.items()):
+        read = FIELDS[type(dtype)][1]
+        try:
+            values = list(map(read, fields[position : -1 : len(types)]))
+            columns.append(pl.Series(name, values, dtype))
+        except (ValueError, OverflowError, TypeError):  # not in the calendar, or beyond 64 bits
+            return None
+    return pl.DataFrame(columns)
+
+
+@lru_cache(maxsize=64)
+def _rows_pattern(delimiter: int, kinds: Sequence[type[pl.DataType]]) -> re.Pattern[bytes]:
+    row = re.escape(bytes([delimiter])).join(FIELDS[kind][0] for kind in kinds)
+    return re.compile(rb"(?:%b\r?\n)*+" % row)
 
 
 def _has_plain_lines(body: bytes, line_count: int) -> bool:
