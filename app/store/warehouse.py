@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -23,11 +24,13 @@ from app.store.copy_format import encode_rows
 from app.store.direct import Query, compiled
 from app.store.engine import driver_connection
 from app.store.months import Month
-from app.store.scripts import Scripts
+from app.store.scripts import Scripts, as_clause
 from models.base import STAGING
 
 # Fewer rows are merged well without fresh statistics, and are sooner deleted than truncated.
 MANY_ROWS = 10_000
+# How a script begins: comments, and the word for a statement of several parts.
+BEGINNING = re.compile(r"((?:--[^\n]*\n|\s)*)(WITH\b(?:\s+RECURSIVE\b)?)?", re.IGNORECASE)
 
 
 class Prepared(Protocol):
@@ -128,12 +131,15 @@ class StagedRows:
         return self.month.pipeline.name
 
     async def merge(self, tally: Tally) -> LoadCounts:
-        connection, scripts = self.month.connection, self.month.scripts
-        await analyze(self.month, tally)
-        [counts] = await merge_query(scripts, self.table).rows(
-            connection, load_id=self.month.load_id, rows_staged=tally.rows_staged
+        month, emptying = self.month, emptying_of(self.month, tally)
+        await analyze(month, tally)
+        deletes = emptying.startswith("DELETE")
+        merge = merge_query(month.scripts, self.table, emptying if deletes else None)
+        [counts] = await merge.rows(
+            month.connection, load_id=month.load_id, rows_staged=tally.rows_staged
         )
-        await clear(self.month, tally)
+        if not deletes:
+            await driver_connection(month.connection).execute(emptying)
         return LoadCounts(
             inserted=counts["rows_inserted"],
             updated=counts["rows_updated"],
@@ -172,7 +178,7 @@ class StagedForPlace:
             self.place,
             tally.rows_staged,
         )
-        await clear(month, tally)
+        await driver.execute(emptying_of(month, tally))
         return await follow(month, replaced)
 
 
@@ -204,8 +210,8 @@ async def analyze(month: Month, tally: Tally) -> None:
         await driver_connection(month.connection).execute(f"{few}; ANALYZE {staged_table(month)}")
 
 
-async def clear(month: Month, tally: Tally) -> None:
-    """Empties the staging table.
+def emptying_of(month: Month, tally: Tally) -> str:
+    """Gives the statement that empties the staging table.
 
     What was deleted is read over again and again until autovacuum comes by, so the rows of small
     files are truncated, too, once they are many.
@@ -213,10 +219,19 @@ async def clear(month: Month, tally: Tally) -> None:
     table, info = staged_table(month), month.connection.info
     rows = info.get(table, 0) + tally.rows_staged
     verb, info[table] = ("TRUNCATE", 0) if rows >= MANY_ROWS else ("DELETE FROM", rows)
-    await driver_connection(month.connection).execute(f"{verb} {table}")
+    return f"{verb} {table}"
 
 
-@lru_cache(maxsize=16)
-def merge_query(scripts: Scripts, pipeline_name: str) -> Query:
-    """Gives a feed's merge script for the driver."""
-    return compiled(scripts.statement(f"merge/{pipeline_name}"))
+@lru_cache(maxsize=32)
+def merge_query(scripts: Scripts, pipeline_name: str, delete: str | None = None) -> Query:
+    """Gives a feed's merge script for the driver.
+
+    delete: a statement that is made part of it, which saves a way to the server and back. All
+    parts see the same state, so the script still reads what this one deletes.
+    """
+    sql = scripts.text(f"merge/{pipeline_name}")
+    if delete and (beginning := BEGINNING.match(sql)):
+        comments, word = beginning.groups()
+        part = f"{word or 'WITH'} emptied AS ({delete}){',' if word else ''}"
+        sql = f"{comments}{part}{sql[beginning.end() :]}"
+    return compiled(as_clause(sql))
