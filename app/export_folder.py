@@ -13,13 +13,12 @@ import re
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from app import crash_points, threads
+from app import crash_points, syncing, threads
 from app.crash_points import Point
 from app.errors import ConfigError, RetryableError
 from app.store import locks
@@ -33,8 +32,6 @@ LOCK_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.05
 # Stands in the folder while a run writes, so that the next one knows of a run that was killed.
 UNFINISHED = ".unfinished"
-# One after the other, 1,100 small files take 1.5 s to write and sync; 16 at once take 0.2 s.
-WRITERS = 16
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # What a path leads to that is not a file: nothing, a link, a socket.
 NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
@@ -160,15 +157,12 @@ def existing(folder: Path, template: str) -> set[str]:
 def write_files(folder: Path, files: Sequence[ExportFile], changes: Changes) -> None:
     """Writes the files whose content differs: to temporary names, to the disk, then renamed."""
     differing = {folder / file.path: file for file in files if not holds(folder, file)}
-    unfinished = [temporary(path) for path in differing]
+    unfinished = [(temporary(path), file.content) for path, file in differing.items()]
     for parent in dict.fromkeys(path.parent for path in differing):
         parent.mkdir(parents=True, exist_ok=True)
-    contents = [file.content for file in differing.values()]
-    # Synced at once, many files share one commit of the file system's journal.
-    with ThreadPoolExecutor(WRITERS) as writing:
-        list(writing.map(put_on_disk, unfinished, contents))
+    syncing.write_synced(unfinished)
     crash_points.reach(Point.EXPORTS_WRITTEN)
-    for written, (path, file) in zip(unfinished, differing.items(), strict=True):
+    for (written, _), (path, file) in zip(unfinished, differing.items(), strict=True):
         written.replace(path)
         crash_points.reach(Point.EXPORT_NAMED)
         changes.written.append(file.path)
@@ -183,7 +177,7 @@ def write_last(path: Path, content: bytes) -> None:
     """
     # One that a killed run of another user left could not be written to.
     temporary(path).unlink(missing_ok=True)
-    put_on_disk(temporary(path), content)
+    syncing.write(temporary(path), content, is_synced=True)
     crash_points.reach(Point.MARK_WRITTEN)
     temporary(path).replace(path)
     put_folder_on_disk(path.parent)
@@ -218,14 +212,6 @@ def remove_if_empty(folder: Path) -> bool:
 
 def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
-
-
-def put_on_disk(path: Path, content: bytes) -> None:
-    """Writes a file; a power cut after this takes nothing of it away."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def put_folder_on_disk(folder: Path) -> None:

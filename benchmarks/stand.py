@@ -160,9 +160,13 @@ def service(folder: Path, url: str, **settings: str) -> Iterator[int]:
 
 
 def environment_of(folder: Path, url: str, **settings: str) -> dict[str, str]:
-    """Gives the settings of a command that works on the folder and the database."""
+    """Gives the settings of a command that works on the folder and the database.
+
+    Python may keep the bytecode of our modules, as it does for people and as pip did for the peers.
+    """
     folders = {f"{name.upper()}_DIR": str(folder / name) for name in ("imports", "exports", "logs")}
-    return {**os.environ, "DATABASE_URL": url, **folders, **settings}
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "DATABASE_URL": url, **folders, **settings}
 
 
 def wait_until_watching(daemon: subprocess.Popen[bytes], output: Path) -> None:
