@@ -29,7 +29,7 @@ from app.store.scripts import Scripts, schema_names
 
 log = structlog.get_logger()
 
-FILES_AT_ONCE = 500
+FILES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
