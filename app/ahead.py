@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from app import threads
 from app.domain import Arrival
-from app.examine import SMALL_FILE_BYTES, Examined
+from app.examine import Examined, with_rows
 from app.loader import Tools, open_and_examine
+from app.small_files import SMALL_FILE_BYTES
 
 # Each one looked at holds its rows in memory, and its file open.
 MOST_FILES = 128
@@ -26,7 +27,7 @@ class LookAhead:
         self._looks: dict[Arrival, asyncio.Task[Looks]] = {}
 
     def begin(self, arrivals: Sequence[Arrival]) -> None:
-        """Looks at files in the background, one after the other, as far as they are small."""
+        """Looks at files in the background, as far as they are small."""
         fresh = [
             each
             for each in arrivals
@@ -39,12 +40,13 @@ class LookAhead:
     def _look_at(self, arrivals: Sequence[Arrival]) -> Looks:
         """Gives what was seen of each file, or what went wrong. Blocks."""
         seen: Looks = {}
+        opened: dict[Arrival, Examined] = {}
         for arrival in arrivals:
             try:
-                seen[arrival] = open_and_examine(arrival, self._tools, self._stopped)
+                opened[arrival] = open_and_examine(arrival, self._tools, self._stopped)
             except Exception as error:  # raised again when the file's turn comes
                 seen[arrival] = error
-        return seen
+        return seen | dict(zip(opened, with_rows([*opened.values()]), strict=True))
 
     async def _peek(self, arrival: Arrival) -> Examined | Exception | None:
         looking = self._looks.get(arrival)

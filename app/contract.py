@@ -54,6 +54,13 @@ def check(batch: Batch, route: Route, contract: type[Contract]) -> Checked:
     return Checked(good, ManyRejects(columns[np.argsort(columns["line_number"].to_numpy())]))
 
 
+def sound_rows(frame: pl.DataFrame, contract: type[Contract]) -> pl.DataFrame | None:
+    """Gives prepared rows with the contract's types; None where any row breaks a rule."""
+    typed, unreadable = _parse(frame, contract)
+    good, broken = _apply_rules(typed, contract)
+    return None if unreadable or broken else good
+
+
 def _apply_rules(
     frame: pl.DataFrame, contract: type[Contract]
 ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:

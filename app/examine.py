@@ -1,4 +1,4 @@
-"""A first look at a complete file: its hash, its header, and the pipeline it belongs to."""
+"""A first look at a complete file: its hash, its header, its pipeline, and a small file's rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from app.errors import ConfigError, FileChangedError, RetryableError
 from app.files import Identity, disk_errors
 from app.known_copies import KnownCopies
 from app.readers import Limits, Reader, open_reader
-from app.reading import SmallFile, read_small
+from app.reading import SmallFile
+from app.small_files import SMALL_FILE_BYTES, read_small_files
 from app.store.ledger import Content
 
 CHUNK_BYTES = 1 << 18
-# Such a file is read in a few milliseconds, which threads side by side would only make longer.
-SMALL_FILE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Examined:
     """A file after a first look.
 
     fault: why it cannot be loaded, a FileError or else a bug of ours; then there is no reader
-    and no route. small: its rows, where it is a small file. seconds: how long the look took.
+    and no route. small: its rows, where they were read ahead. seconds: how long the look took.
     """
 
     arrival: Arrival
@@ -41,6 +40,11 @@ class Examined:
     fault: Exception | None = None
     small: SmallFile | None = None
     seconds: float = 0.0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether its rows can be read ahead of its load."""
+        return not self.fault and self.identity.file_bytes <= SMALL_FILE_BYTES
 
     def require_route(self) -> tuple[Reader, Route]:
         """Gives what is needed to read on; raises the fault where there is one."""
@@ -57,7 +61,7 @@ def examine(
     limits: Limits,
     stopped: threading.Event,
 ) -> Examined:
-    """Hashes the file, reads its header, finds its pipeline, and reads on if it is small. Blocks.
+    """Hashes the file, reads its header, and finds its pipeline. Blocks.
 
     Raises FileChangedError when somebody has opened the file to write to it again, and
     RetryableError when the disk does not give it, or soon after `stopped` is set.
@@ -84,7 +88,6 @@ def examine(
         raise
     except Exception as fault:  # the load's end tells a fault of the file from one of ours
         return replace(unrouted, fault=fault, seconds=time.monotonic() - began)
-    small = read_small(reader, route) if identity.file_bytes <= SMALL_FILE_BYTES else None
     return Examined(
         arrival=arrival,
         opened=opened,
@@ -92,9 +95,18 @@ def examine(
         content=content_of(route, sha256),
         reader=reader,
         route=route,
-        small=small,
         seconds=time.monotonic() - began,
     )
+
+
+def with_rows(seen: Sequence[Examined]) -> list[Examined]:
+    """Reads files that are small and have no fault to their end. Blocks."""
+    began = time.monotonic()
+    small = [each for each in seen if each.is_small]
+    rows = iter(read_small_files([each.require_route() for each in small]))
+    read = [replace(each, small=next(rows)) if each.is_small else each for each in seen]
+    share = (time.monotonic() - began) / max(len(seen), 1)
+    return [replace(each, seconds=each.seconds + share) for each in read]
 
 
 def content_of(route: Route, sha256: str) -> Content:

@@ -21,7 +21,14 @@ from app import crash_points, files, threads, turns
 from app.crash_points import Point
 from app.domain import Arrival, Fault, Load, LoadCounts, LoadStatus, Pipeline
 from app.errors import ConfigError, FileChangedError, FileError, RetryableError, SluiceError
-from app.examine import Examined, examine, require_as_examined, require_in_place, require_unchanged
+from app.examine import (
+    Examined,
+    examine,
+    require_as_examined,
+    require_in_place,
+    require_unchanged,
+    with_rows,
+)
 from app.filing import file_away
 from app.kept import find_earlier
 from app.known_copies import KnownCopies
@@ -76,11 +83,16 @@ async def load_file(arrival: Arrival, tools: Tools, order: Order = ORDINARY) -> 
 async def look_at(arrival: Arrival, tools: Tools) -> Examined:
     """Opens a file and examines it; the caller closes it. Raises as `load_file` does."""
     stopped = threading.Event()
-    return await threads.run_until(stopped, open_and_examine, arrival, tools, stopped)
+    return await threads.run_until(stopped, open_and_read, arrival, tools, stopped)
+
+
+def open_and_read(arrival: Arrival, tools: Tools, stopped: threading.Event) -> Examined:
+    """The same, in a thread. Blocks."""
+    return with_rows([open_and_examine(arrival, tools, stopped)])[0]
 
 
 def open_and_examine(arrival: Arrival, tools: Tools, stopped: threading.Event) -> Examined:
-    """The same, in a thread. Blocks."""
+    """The same, without a small file's rows. Blocks."""
     opened = files.open_file(arrival.path)
     try:
         limits = Limits.of(tools.settings)

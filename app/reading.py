@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from typing import Generic, TypeVar, cast
 
 import polars as pl
 
 from app import contract as contracts
 from app import threads
-from app.domain import Batch, Merge, Pipeline, Reject, Route, Tally
+from app.domain import Batch, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
 from app.pieces import Cutter
@@ -23,9 +22,6 @@ from app.rules import Contract
 from app.settings import Settings
 from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import EncodedRejects, RejectSpool
-
-# More of them may come out of a small file that is compressed.
-SMALL_FILE_BATCHES = 2
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -44,9 +40,9 @@ class CheckedBatch(Generic[T]):
     rejects: Sequence[Reject]
     encoded_rejects: EncodedRejects | None
     bytes_read: int
-    days: frozenset[date]
-    first_id: int | None
-    last_id: int | None
+    days: frozenset[date] = frozenset()
+    first_id: int | None = None
+    last_id: int | None = None
 
 
 def read_batches(reader: Reader, route: Route, contract: type[Contract]) -> Iterator[Batch]:
@@ -98,25 +94,6 @@ def _increasing_ids(frame: pl.DataFrame, pipeline: Pipeline) -> tuple[int | None
 
 
 SmallFile = Sequence[CheckedBatch[Encoded]]
-
-
-def read_small(reader: Reader, route: Route) -> SmallFile | None:
-    """Gives all rows of a small file, ready for staging before its load has begun. Blocks.
-
-    None where that is no help, or goes wrong: the load comes upon the same and says so.
-    """
-    if route.pipeline.merge is not Merge.SCRIPT:
-        return None
-    with suppress(Exception):
-        contract = route.pipeline.contract(route.facts)
-        columns = contract.column_names()
-        batches = list(islice(read_batches(reader, route, contract), SMALL_FILE_BATCHES))
-        if len(batches) < SMALL_FILE_BATCHES:
-            return [
-                check_batch(each, route, contract, columns, encode_rows, lambda _rejects: None)
-                for each in batches
-            ]
-    return None
 
 
 class Reading:

@@ -9,6 +9,7 @@ import io
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import polars as pl
@@ -33,13 +34,23 @@ def encode_rows(frame: pl.DataFrame) -> Encoded:
 
     Int64 becomes bigint, String text, Date date, Datetime timestamp, List(String) text[].
     """
-    if is_fixed_width(frame.dtypes) and not any(each.null_count() for each in frame):
+    if _has_fixed_width(frame):
         return _encode_fixed_width(frame)
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     encoder = ArrowToPostgresBinaryEncoder(table.schema)
     encoder.write_header()
     parts = [encoder.write_batch(batch) for batch in table.to_batches()]
     return b"".join([*parts, encoder.finish().removesuffix(TRAILER)])
+
+
+def encode_parts(frame: pl.DataFrame, heights: Sequence[int]) -> list[Encoded]:
+    """Gives the same of each part of the frame; the parts are so many rows, one after the other."""
+    ends = list(accumulate(heights))
+    starts = [end - height for end, height in zip(ends, heights, strict=True)]
+    if not _has_fixed_width(frame):
+        return [encode_rows(frame[start:end]) for start, end in zip(starts, ends, strict=True)]
+    encoded, width = _encode_fixed_width(frame), _layout(tuple(frame.dtypes)).itemsize
+    return [encoded[start * width : end * width] for start, end in zip(starts, ends, strict=True)]
 
 
 def encode_text(frame: pl.DataFrame) -> Encoded:
@@ -61,6 +72,10 @@ def encode_text(frame: pl.DataFrame) -> Encoded:
 def is_fixed_width(dtypes: Sequence[pl.DataType]) -> bool:
     """Whether rows of these types are all as long, as far as they hold no nulls."""
     return all(dtype in FIXED_WIDTH for dtype in dtypes)
+
+
+def _has_fixed_width(frame: pl.DataFrame) -> bool:
+    return is_fixed_width(frame.dtypes) and not any(each.null_count() for each in frame)
 
 
 @lru_cache(maxsize=64)

@@ -14,10 +14,10 @@ from app import ahead, loader
 from app.ahead import LookAhead
 from app.domain import Arrival, LoadCounts, LoadStatus
 from app.errors import FileChangedError
-from app.examine import SMALL_FILE_BYTES
 from app.loader import Tools
 from app.pipelines import all_pipelines
 from app.settings import Settings
+from app.small_files import SMALL_FILE_BYTES
 from app.store.scripts import Scripts, schema_names
 
 CONTENT = "repayment_date,loans,defaults,liquidations\n2022-01-01,3,1,1\n"

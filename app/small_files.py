@@ -1,0 +1,95 @@
+"""Reads small files whole, ahead of their loads; several of one feed are checked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+import polars as pl
+
+from app import contract as contracts
+from app.domain import Batch, Merge, Route
+from app.readers import Reader
+from app.readers.panics import panics_as_errors
+from app.reading import CheckedBatch, SmallFile, check_batch, read_batches
+from app.rules import Contract
+from app.store.copy_format import encode_parts, encode_rows
+
+# Such a file is read in a few milliseconds, which threads side by side would only make longer.
+SMALL_FILE_BYTES = 256 << 10
+# More of them may come out of a small file that is compressed.
+SMALL_FILE_BATCHES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A small file's rows as they stand: one batch, or none of a file without rows."""
+
+    batches: Sequence[Batch]
+    route: Route
+    contract: type[Contract]
+
+    def prepared(self) -> pl.DataFrame:
+        """The only batch's rows, as its feed prepares them."""
+        return self.route.pipeline.prepare(self.batches[0].frame, self.route.facts)
+
+
+def read_small_files(files: Sequence[tuple[Reader, Route]]) -> list[SmallFile | None]:
+    """Gives all rows of each file, ready for staging before its load has begun. Blocks.
+
+    None where that is no help, or goes wrong: the load comes upon the same and says so.
+    """
+    small: list[SmallFile | None] = []
+    read = [_read(reader, route) for reader, route in files]
+    for _contract, group in groupby(read, key=lambda each: each and each.contract):
+        of_contract = list(group)
+        sound = [each for each in of_contract if each]
+        small += _check_all(sound) if sound else [None] * len(of_contract)
+    return small
+
+
+def _read(reader: Reader, route: Route) -> Unchecked | None:
+    if route.pipeline.merge is not Merge.SCRIPT:
+        return None
+    with suppress(Exception):
+        contract = route.pipeline.contract(route.facts)
+        batches = list(islice(read_batches(reader, route, contract), SMALL_FILE_BATCHES))
+        if len(batches) < SMALL_FILE_BATCHES:
+            return Unchecked(batches, route, contract)
+    return None
+
+
+def _check_all(files: Sequence[Unchecked]) -> Sequence[SmallFile | None]:
+    """Checks files of one contract as one or, where that does not work, each by itself."""
+    if len(files) > 1:
+        with suppress(Exception):
+            if sound := _check_as_one(files):
+                return sound
+    return [_check(each) for each in files]
+
+
+@panics_as_errors()
+def _check_as_one(files: Sequence[Unchecked]) -> list[SmallFile] | None:
+    """None where a row is refused. Fails where a file has no rows, or others are typed."""
+    batches = [each.batches[0] for each in files]
+    frames = [each.prepared() for each in files]
+    sound = contracts.sound_rows(pl.concat(frames), files[0].contract)
+    if sound is None or any(batch.rejects for batch in batches):
+        return None
+    heights = [frame.height for frame in frames]
+    return [
+        [CheckedBatch(rows, height, (), None, batch.bytes_read)]
+        for rows, height, batch in zip(encode_parts(sound, heights), heights, batches, strict=True)
+    ]
+
+
+def _check(file: Unchecked) -> SmallFile | None:
+    contract, columns = file.contract, file.contract.column_names()
+    with suppress(Exception):
+        return [
+            check_batch(batch, file.route, contract, columns, encode_rows, lambda _rejects: None)
+            for batch in file.batches
+        ]
+    return None
