@@ -11,8 +11,15 @@ import sys
 import traceback
 from logging.handlers import RotatingFileHandler
 
+# structlog would import rich, for traces with more than ours show; a sixth of what a quick command
+# imports. Whoever needs rich imports it later.
+if "rich" not in sys.modules:
+    sys.modules["rich"] = None  # type: ignore[assignment]
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+if sys.modules["rich"] is None:
+    del sys.modules["rich"]
 
 from app.errors import ConfigError
 from app.settings import Settings
