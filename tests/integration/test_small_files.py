@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import examine, reading
+from app import examine, small_files
 from app.domain import LoadCounts, LoadStatus
 from app.settings import Settings
 from tests.loading import Folder, Reject
@@ -93,7 +93,7 @@ async def test_a_refused_file_leaves_no_row(
 async def test_a_small_file_that_holds_much_is_read_batch_by_batch(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "SMALL_FILE_BATCHES", 1)
+    monkeypatch.setattr(small_files, "SMALL_FILE_BATCHES", 1)
 
     load = await folder.load("loans.csv", HEADER + "".join([*GOOD, BAD]))
 
