@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 
 import polars as pl
 
@@ -21,6 +21,8 @@ from app.store.copy_format import encode_parts, encode_rows
 SMALL_FILE_BYTES = 256 << 10
 # More of them may come out of a small file that is compressed.
 SMALL_FILE_BATCHES = 2
+# Of files that are checked as one; more rows would only take more memory.
+MOST_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ class Unchecked:
     batches: Sequence[Batch]
     route: Route
     contract: type[Contract]
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+        return sum(batch.frame.height for batch in self.batches)
+
+    def goes_with(self, others: Sequence[Unchecked]) -> bool:
+        """Whether they can be checked as one, and are few enough for that to be quicker."""
+        rows = self.height + sum(each.height for each in others)
+        return self.contract is others[0].contract and rows <= MOST_ROWS
 
     def prepared(self) -> pl.DataFrame:
         """The only batch's rows, as its feed prepares them."""
@@ -42,12 +54,17 @@ def read_small_files(files: Sequence[tuple[Reader, Route]]) -> list[SmallFile | 
     None where that is no help, or goes wrong: the load comes upon the same and says so.
     """
     small: list[SmallFile | None] = []
-    read = [_read(reader, route) for reader, route in files]
-    for _contract, group in groupby(read, key=lambda each: each and each.contract):
-        of_contract = list(group)
-        sound = [each for each in of_contract if each]
-        small += _check_all(sound) if sound else [None] * len(of_contract)
-    return small
+    alike: list[Unchecked] = []
+    for reader, route in files:
+        file = _read(reader, route)
+        if alike and not (file and file.goes_with(alike)):
+            small += _check_all(alike)
+            alike = []
+        if file:
+            alike.append(file)
+        else:
+            small.append(None)
+    return [*small, *_check_all(alike)]
 
 
 def _read(reader: Reader, route: Route) -> Unchecked | None:

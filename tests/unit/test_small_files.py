@@ -15,7 +15,7 @@ from app.domain import Reject, Route
 from app.pipelines import all_pipelines
 from app.readers import Reader, open_reader
 from app.reading import SmallFile
-from app.small_files import read_small_files
+from app.small_files import MOST_ROWS, read_small_files
 
 NOW = datetime(2024, 5, 6, tzinfo=UTC)
 LOANS = "repayment_date,loans,defaults,liquidations"
@@ -80,6 +80,13 @@ def test_a_file_beside_sound_ones_is_read_as_by_itself(other: Named) -> None:
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(FILES), max_size=12))
 def test_files_in_any_order_are_read_as_by_themselves(files: list[Named]) -> None:
+    assert together(files) == one_by_one(files)
+
+
+def test_files_of_many_rows_are_read_as_by_themselves() -> None:
+    rows = [f"2022-01-{1 + number % 28:02},{number},0,0" for number in range(MOST_ROWS // 2)]
+    files = [GOOD, loans(*rows), loans(*rows), GOOD, loans(*rows, "2022-01-01,-1,0,0"), OLDER]
+
     assert together(files) == one_by_one(files)
 
 
