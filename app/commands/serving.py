@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app import grace, service, threads
+from app import deriving, grace, threads
 from app.commands.asking import SHOWN_FILES
 from app.folder import has_loadable_files
 from app.service import Service
@@ -65,7 +65,7 @@ async def run_all(session: Session, show: Callable[[Overview], None]) -> None:
     stop = stop_on_signals()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Service(session.tools, stop).run())
-        tasks.create_task(service.keep_derived(session.tools, stop, REFRESH_SECONDS))
+        tasks.create_task(deriving.keep_derived(session.tools, stop, REFRESH_SECONDS))
         showing = derive_and_show(session, stop, show)
         await grace.in_time(showing, stop, session.tools.engine, "overview given up")
 
@@ -76,8 +76,8 @@ async def derive_and_show(
     """Shows an overview once the first files are loaded and derived from, unless told to stop."""
     await first_files_loaded(session.tools.settings, stop)
     if not stop.is_set():
-        await service.derive(session.tools)
-        with service.outlived("overview cannot be shown"):
+        await deriving.derive(session.tools)
+        with deriving.outlived("overview cannot be shown"):
             show(await read_overview(session))
 
 

@@ -9,7 +9,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app import service
+from app import deriving
 from app.loader import Tools
 from app.pipelines import all_pipelines
 from app.store.scripts import Scripts, schema_names
@@ -92,9 +92,9 @@ async def test_a_service_that_refreshes_goes_on_when_writes_are_taken_again(
     assert (await front.command("load", str(loans)))[0] == 0
     with capture_logs() as logs:
         async with read_only(front.sql):
-            await service.derive(tools)
+            await deriving.derive(tools)
         [waits] = [event for event in logs if event["log_level"] != "info"]
-        await service.derive(tools)
+        await deriving.derive(tools)
 
     assert waits["log_level"] == "warning"
     assert waits["reason"] == SAID.format("DELETE")

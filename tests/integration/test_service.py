@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app import service
+from app import deriving, service
 from app.errors import ConfigError
 from app.loader import Tools
 from app.pipelines import all_pipelines
@@ -56,7 +56,7 @@ async def test_a_bug_in_the_refresh_is_logged_and_the_next_time_is_tried(
     )
     stop = asyncio.Event()
     with capture_logs() as logs:
-        running = asyncio.create_task(service.keep_derived(tools, stop, 0.01))
+        running = asyncio.create_task(deriving.keep_derived(tools, stop, 0.01))
         trouble = await logged(logs, "refresh or export has to wait")
         await sql.execute("DROP TRIGGER fail ON ops.refresh")
         await until(lambda: sql.fetchval("SELECT count(*) FROM ops.refresh"), "a refresh")
@@ -84,7 +84,7 @@ async def test_a_refresh_that_waits_for_long_says_so_once(
     )
     stop = asyncio.Event()
     with capture_logs() as logs:
-        running = asyncio.create_task(service.keep_derived(tools, stop, 0.01))
+        running = asyncio.create_task(deriving.keep_derived(tools, stop, 0.01))
         await until(lambda: sql.fetchval("SELECT last_value >= 4 FROM tries"), "four tries")
         await sql.execute("DROP TRIGGER refuse ON ops.refresh")
         await logged(logs, "works again")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app import grace, service
+from app import deriving, grace
 from app.errors import ConfigError
 from app.loader import Tools
 from app.pipelines import all_pipelines
@@ -46,7 +46,7 @@ async def test_a_refresh_whose_database_is_silent_does_not_keep_the_service_from
         ):
             relay.lay(silence)
             tools = Tools(engine, Scripts(schema_names(settings)), settings, all_pipelines())
-            running = asyncio.create_task(service.keep_derived(tools, stop, 0.01))
+            running = asyncio.create_task(deriving.keep_derived(tools, stop, 0.01))
             await silence.sprung.wait()
             stop.set()
             await running
