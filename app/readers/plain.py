@@ -17,11 +17,12 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
+from app.parse import DAY
 from app.readers.blocks import MAX_RECORD_BYTES
 from app.readers.structure import LF, NUL, Shape
 
 BOM = "\ufeff".encode()
-# Arrow begins a thread for each block, in which Python has read these.
+# Arrow begins a thread for each block; by the time that takes, Python has read one this small.
 SMALL_BLOCK_BYTES = 64 << 10
 # Arrow reads hexadecimal numbers too, and bare CRs as line ends.
 ODD = (b"x", b"X")
@@ -36,13 +37,13 @@ FIRST = {
     pa.date32(): (pa.int32(), YEAR_1000.days),
     pa.timestamp("us"): (pa.int64(), YEAR_1000 // timedelta(microseconds=1)),
 }
-DAY = rb"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
-TIME = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+PLAIN_DAY = DAY.encode()
+PLAIN_TIME = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 # What a field of a small block looks like, and what Python makes of it.
 FIELDS: Mapping[type[pl.DataType], tuple[bytes, Callable[[str], object]]] = {
     pl.Int64: (rb"-?[0-9]{1,19}", int),
-    pl.Date: (DAY, date.fromisoformat),
-    pl.Datetime: (DAY + rb"[ T]" + TIME, datetime.fromisoformat),
+    pl.Date: (PLAIN_DAY, date.fromisoformat),
+    pl.Datetime: (PLAIN_DAY + rb"[ T]" + PLAIN_TIME, datetime.fromisoformat),
 }
 
 
@@ -93,7 +94,7 @@ def _parse(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Ta
 
 
 def _read_few(body: bytes, shape: Shape, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
-    """The same for a small block, by Python: in a sixth of the time for ten rows."""
+    """The same for a small block, by Python: in a third of the time for ten rows."""
     if not _rows_pattern(shape.delimiter, tuple(map(type, types.values()))).fullmatch(body):
         return None
     delimiter = chr(shape.delimiter)

@@ -48,13 +48,11 @@ def test_many_files_are_written_and_their_file_system_synced_after_the_last(
     files: list[tuple[Path, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = syncing.c_library()
-    if real is None:
-        pytest.skip("this system cannot sync a file system")
     on_disk_when_synced: list[int] = []
 
     def sync(descriptor: int) -> int:
         on_disk_when_synced.append(sum(path.read_bytes() == content for path, content in files))
-        code: int = real.syncfs(descriptor)
+        code: int = real.syncfs(descriptor) if real else 0
         return code
 
     use_library(monkeypatch, SimpleNamespace(syncfs=sync))
