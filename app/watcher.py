@@ -142,7 +142,8 @@ class Watcher:
         except OSError as error:
             self._report(error)
             return []
-        self._end_trouble()
+        if is_sweep:  # only a sweep lists the folder
+            self._end_trouble()
         known = self._emitted.keys() | self._waits.paths() if is_sweep else due
         self._drop(known - {each.path for each, _ in looked_at})
         return [(each, outcome) for each, outcome in looked_at if outcome]
