@@ -98,14 +98,21 @@ class Batch:
         an empty field is null. row_number counts the data rows from 1, rejected ones included.
         Where types were asked for too, the columns of a batch may have these types instead.
     rejects: rows of the same stretch whose structure is broken; they are not in the frame.
-    raw_texts: gives the original text of the frame's rows at the given positions.
+    raw_texts: gives the original text of the rows that begin in these lines.
     bytes_read: how far into the stored file reading has come, for progress.
+    text_rows: further rows of the stretch, whose columns are text where the frame's are typed.
     """
 
     frame: pl.DataFrame
     rejects: Sequence[Reject]
     raw_texts: Callable[[Sequence[int]], list[str]]
     bytes_read: int
+    text_rows: pl.DataFrame | None = None
+
+    @property
+    def height(self) -> int:
+        """How many rows there are, without the rejects."""
+        return self.frame.height + (0 if self.text_rows is None else self.text_rows.height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,24 +6,22 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from app.parse_few import READERS, parse_few
+from app.patterns import (
+    BARE_HOUR,
+    EXACT_DAY,
+    EXACT_INSTANT,
+    MIDNIGHT,
+    ODD_INSTANT,
+    WHOLE_NUMBER,
+)
+
 DAY_FORMAT = "%Y-%m-%d"
 INSTANT_FORMAT = "%Y-%m-%d %H:%M:%S"
-# Polars alone would also read signs, blanks inside, years of any length and a second 60.
-DAY = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
-EXACT_DAY = rf"^{DAY}$"
-EXACT_INSTANT = rf"^{DAY} [0-9]{{2}}:[0-9]{{2}}:[0-5][0-9]$"
-MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?$"
-BARE_HOUR = rf"^{DAY}[T ][0-9]{{2}}$"  # Arrow, which reads the plain blocks, takes it too
-ODD_INSTANT = (
-    rf"^(?P<day>{DAY})"
-    r"(?:[T ](?P<minutes>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-5][0-9])?(?P<fraction>\.[0-9]+)?"
-    r"(?: ?(?:Z|UTC|(?P<sign>[+-])(?P<zone_hours>[01][0-9]|2[0-3])"
-    r"(?::?(?P<zone_minutes>[0-5][0-9]))?))?)?$"
-)
-WHOLE_NUMBER = r"^[+-]?[0-9]+(?:\.0*)?$"
 # Polars alone would cut off decimals beyond these.
 EXACT_NUMBER = r"^[+-]?(?:0*[0-9]{1,12}(?:\.[0-9]{0,6}0*)?|\.[0-9]{1,6}0*)$"
 EXACT = pl.Decimal(18, 6)
+FEW_FIELDS = 100
 BEYOND_YEAR = 10_000  # an offset can lead there, and Python has no such year
 WANTED = {
     pl.Int64: "a whole number that fits 64 bits",
@@ -117,6 +115,8 @@ def parse_column(text: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Se
     count; a field of blanks alone is empty.
     """
     kind = type(wanted)
+    if len(text) <= FEW_FIELDS and kind in READERS:
+        return parse_few(text, wanted)
     values = _apply(QUICK[kind], text)
     if values.null_count() == text.null_count():
         return values, pl.Series(dtype=pl.UInt32)

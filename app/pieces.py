@@ -6,10 +6,13 @@ some threads, one after the other.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
+
+import polars as pl
 
 from app.domain import Batch, Reject
 
@@ -38,24 +41,34 @@ class Cutter:
 
 
 def cut(batch: Batch, most_rows: int) -> Iterator[Batch]:
-    """Gives a batch in pieces of at most so many rows each, and the rejects among them."""
+    """Gives a batch in pieces of at most so many rows each, and what lies between them.
+
+    Rows that stand as text beside typed ones do not count: they are few.
+    """
     height = batch.frame.height
     if height <= most_rows:
         yield batch
         return
-    rejects = batch.rejects
+    numbers = batch.frame["line_number"]
+    first_line = 0
     for start in range(0, height, most_rows):
         end = start + most_rows
-        count = len(rejects)
-        if end < height:
-            next_line = batch.frame["line_number"][end]
-            count = bisect_left(rejects, next_line, key=attrgetter("line_number"))
-        yield piece_of(batch, start, end, rejects[:count])
-        rejects = rejects[count:]
+        next_line = numbers[end] if end < height else sys.maxsize
+        yield replace(
+            batch,
+            frame=batch.frame[start:end],
+            rejects=rejects_between(batch.rejects, first_line, next_line),
+            text_rows=rows_between(batch.text_rows, first_line, next_line),
+        )
+        first_line = next_line
 
 
-def piece_of(batch: Batch, start: int, end: int, rejects: Sequence[Reject]) -> Batch:
-    def give(positions: Sequence[int]) -> list[str]:
-        return batch.raw_texts([start + position for position in positions])
+def rejects_between(rejects: Sequence[Reject], first: int, end: int) -> Sequence[Reject]:
+    from_first = bisect_left(rejects, first, key=attrgetter("line_number"))
+    return rejects[from_first : bisect_left(rejects, end, key=attrgetter("line_number"))]
 
-    return Batch(batch.frame[start:end], rejects, give, batch.bytes_read)
+
+def rows_between(rows: pl.DataFrame | None, first: int, end: int) -> pl.DataFrame | None:
+    if rows is None:
+        return None
+    return rows.filter(pl.col("line_number").is_between(first, end, closed="left"))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import polars as pl
 
 from app.domain import Batch, Reject
 from app.readers import dialect, frames, plain, raw_text, rows, structure
-from app.readers.blocks import LineBlocks
+from app.readers.blocks import Block, LineBlocks
 from app.readers.encoding import UTF8, Encoding, choose_encoding
 from app.readers.rows import Rows
+from app.readers.sieve import PlainLines, Sieve
 from app.readers.structure import Lines, Offsets, Shape
 from app.readers.text import TextFile
 
@@ -33,6 +33,17 @@ class Place:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class SettledBlock:
+    """A block, and what its lines are. plain_lines: None where nobody looked for them."""
+
+    body: bytes
+    lines: Lines
+    rows: Rows
+    encoding: Encoding | None
+    plain_lines: PlainLines | None
+
+
 class DelimitedReader:
     """Reads rows of fields; a row whose structure is broken costs its own line only."""
 
@@ -44,94 +55,94 @@ class DelimitedReader:
     def batches(
         self, names: Sequence[str], types: Mapping[str, pl.DataType] = NO_TYPES
     ) -> Iterator[Batch]:
-        may_be_plain = plain.can_be_plain(self._dialect.shape, names, types)
+        shape = self._dialect.shape
+        may_be_plain = plain.can_be_plain(shape, names, types)
+        columns = {name: types.get(name, pl.String()) for name in names}
+        sieve = Sieve(shape, list(columns.values())) if may_be_plain else None
         is_hopeful = may_be_plain
         chunks = self._text.chunks(skip_bytes=self._dialect.text_bytes)
-        blocks = LineBlocks(chunks, self._dialect.shape.line_bytes)
+        blocks = LineBlocks(chunks, shape.line_bytes)
         encoding = self._dialect.encoding
         place = Place(lines=self._dialect.lines, rows=0)
         carried = b""
         while (block := blocks.take(carried)) is not None:
-            body = block.body
-            shape = self._dialect.shape
-            columns = plain.read_plain(body, shape, names, types) if is_hopeful else None
-            if columns is not None:
-                batch, place = self._make_plain_batch(body, columns, place)
+            typed = plain.read_plain(block.body, shape, columns) if is_hopeful else None
+            if typed is not None:
+                batch, place = self._make_plain_batch(block.body, typed, place)
                 yield batch
                 carried = b""
                 continue
-            # The block after one that is not plain mostly is not, either.
-            is_hopeful = may_be_plain and not is_hopeful
-            lines = structure.find_lines(body, shape.delimiter)
-            # What was carried over may be one row still, and then has to grow.
-            most_lines = MAX_BATCH_LINES + carried.count(b"\n")
-            if len(lines.ends) > most_lines and is_crowded(lines, shape):
-                block = blocks.cut(block, int(lines.ends[most_lines - 1]) + 1)
-                body, lines = block.body, structure.first_lines(lines, most_lines)
+            found = sieve.find_plain_lines(block.body) if sieve else None
+            if found is not None:
+                lines, is_plain = found.lines, found.is_plain
+            else:
+                block, lines = self._find_lines(blocks, block, carried)
+                is_plain = None
+            # The block after one with odd lines among plain ones mostly has some, too.
+            is_hopeful = may_be_plain and (is_plain is None or bool(is_plain.all()))
+            body = block.body
             if encoding is None and not body.isascii():
                 encoding = choose_encoding(body, lines.ends)
-            sorted_rows = rows.sort_lines(body, lines, shape, encoding, is_last=block.is_last)
-            batch, place = self._make_batch(body, lines, sorted_rows, encoding, place, names)
-            if batch.rejects or batch.frame.height:
+            settled = rows.sort_lines(body, lines, shape, encoding, is_plain, is_last=block.is_last)
+            settled_block = SettledBlock(body, lines, settled, encoding, found)
+            batch, place = self._make_batch(settled_block, place, columns)
+            if batch.rejects or batch.height:
                 yield batch
-            settled = len(sorted_rows.roles)
-            carried = body[lines.starts[settled] :] if settled < len(lines.starts) else b""
+            count = len(settled.roles)
+            carried = body[lines.starts[count] :] if count < len(lines.starts) else b""
+
+    def _find_lines(self, blocks: LineBlocks, block: Block, carried: bytes) -> tuple[Block, Lines]:
+        """Gives a block's lines, and less of the block where that is crowded."""
+        shape = self._dialect.shape
+        lines = structure.find_lines(block.body, shape.delimiter)
+        # What was carried over may be one row still, and then has to grow.
+        most_lines = MAX_BATCH_LINES + carried.count(b"\n")
+        if len(lines.ends) <= most_lines or not is_crowded(lines, shape):
+            return block, lines
+        block = blocks.cut(block, int(lines.ends[most_lines - 1]) + 1)
+        return block, structure.first_lines(lines, most_lines)
 
     def _make_plain_batch(
         self, body: bytes, columns: pl.DataFrame, place: Place
     ) -> tuple[Batch, Place]:
         """Every line of the block is a row."""
         height = columns.height
-        numbers = {"line_number": place.lines, "row_number": place.rows}
-        numbered = [
-            pl.Series(name, np.arange(so_far + 1, so_far + 1 + height, dtype=np.int64))
-            for name, so_far in numbers.items()
-        ]
-
-        @cache
-        def lines() -> Lines:
-            return structure.find_lines(body)
-
-        def give(positions: Sequence[int]) -> list[str]:
-            return row_texts(body, lines().starts, lines().ends, UTF8.codec)(positions)
-
+        firsts = np.arange(height)
         batch = Batch(
-            frame=pl.DataFrame([*numbered, *columns]),
+            frame=number_rows(firsts, firsts + 1, place, columns),
             rejects=(),
-            raw_texts=give,
+            raw_texts=RowTexts(body, place, UTF8),
             bytes_read=self._text.bytes_read(),
         )
         return batch, Place(place.lines + height, place.rows + height)
 
     def _make_batch(
-        self,
-        body: bytes,
-        lines: Lines,
-        sorted_rows: Rows,
-        encoding: Encoding | None,
-        place: Place,
-        names: Sequence[str],
+        self, block: SettledBlock, place: Place, columns: Mapping[str, pl.DataType]
     ) -> tuple[Batch, Place]:
-        first_lines, last_lines = sorted_rows.bounds()
-        rows_so_far = place.rows + np.cumsum(sorted_rows.begins_row())
-        numbers = pl.DataFrame(
-            {
-                "line_number": first_lines + (place.lines + 1),
-                "row_number": rows_so_far[first_lines],
-            },
-            schema={"line_number": pl.Int64, "row_number": pl.Int64},
-        )
-        text = frames.join_rows(body, lines, sorted_rows)
-        columns = frames.parse_rows(text, self._dialect.shape, encoding, names, len(numbers))
-        codec = (encoding or UTF8).codec
+        shape = self._dialect.shape
+        row_numbers = np.cumsum(block.rows.begins_row(), dtype=np.int64)
+        rest = block.rows
+        typed = None
+        if block.plain_lines is not None:
+            is_typed = block.rows.are_rows(block.plain_lines.is_plain)
+            values = block.plain_lines.read(is_typed, shape, columns)
+            if values is not None:
+                firsts = np.flatnonzero(is_typed)
+                typed = number_rows(firsts, row_numbers[firsts], place, values)
+                rest = block.rows.without(is_typed)
+        firsts, _ = rest.bounds()
+        text = frames.join_rows(block.body, block.lines, rest)
+        fields = frames.parse_rows(text, shape, block.encoding, list(columns), len(firsts))
+        others = number_rows(firsts, row_numbers[firsts], place, fields)
         batch = Batch(
-            frame=numbers.hstack(columns),
-            rejects=make_rejects(body, lines, sorted_rows, codec, place),
-            raw_texts=row_texts(body, lines.starts[first_lines], lines.ends[last_lines], codec),
+            frame=others if typed is None else typed,
+            rejects=make_rejects(block, place),
+            raw_texts=RowTexts(block.body, place, block.encoding or UTF8, block.lines, block.rows),
             bytes_read=self._text.bytes_read(),
+            text_rows=others if typed is not None and len(others) else None,
         )
-        row_count = int(rows_so_far[-1]) if len(rows_so_far) else place.rows
-        return batch, Place(place.lines + len(sorted_rows.roles), row_count)
+        row_count = int(row_numbers[-1]) if len(row_numbers) else 0
+        return batch, Place(place.lines + len(row_numbers), place.rows + row_count)
 
 
 def is_crowded(lines: Lines, shape: Shape) -> bool:
@@ -140,28 +151,53 @@ def is_crowded(lines: Lines, shape: Shape) -> bool:
     return bool(odd > MANY_ODD_LINES or lines.ends[-1] < SHORT_LINE_BYTES * len(lines.ends))
 
 
-def make_rejects(
-    body: bytes, lines: Lines, sorted_rows: Rows, codec: str, place: Place
-) -> list[Reject]:
+def number_rows(
+    firsts: Offsets, row_numbers: Offsets, place: Place, columns: pl.DataFrame
+) -> pl.DataFrame:
+    """Numbers rows, by their first line and their own number in the block."""
+    line_numbers = pl.Series("line_number", firsts + (place.lines + 1), pl.Int64)
+    return pl.DataFrame(
+        [line_numbers, pl.Series("row_number", row_numbers + place.rows, pl.Int64), *columns]
+    )
+
+
+def make_rejects(block: SettledBlock, place: Place) -> list[Reject]:
+    codec = (block.encoding or UTF8).codec
+    starts, ends = block.lines.starts, block.lines.ends
     return [
         Reject(
             line_number=place.lines + 1 + refusal.first,
             column_name=None,
             reason=refusal.reason,
-            raw=raw_text.show_bytes(
-                body[lines.starts[refusal.first] : lines.ends[refusal.last]], codec
-            ),
+            raw=raw_text.show_bytes(block.body[starts[refusal.first] : ends[refusal.last]], codec),
         )
-        for refusal in sorted_rows.refusals
+        for refusal in block.rows.refusals
     ]
 
 
-def row_texts(
-    body: bytes, starts: Offsets, ends: Offsets, codec: str
-) -> Callable[[Sequence[int]], list[str]]:
-    def give(positions: Sequence[int]) -> list[str]:
-        chosen = np.asarray(positions, np.intp)
-        bounds = zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True)
-        return [raw_text.show_bytes(body[start:end], codec) for start, end in bounds]
+class RowTexts:
+    """The text of the rows of a block, by their first line; looks for lines when first asked.
 
-    return give
+    rows: None where every line is a row.
+    """
+
+    def __init__(
+        self,
+        body: bytes,
+        place: Place,
+        encoding: Encoding,
+        lines: Lines | None = None,
+        rows: Rows | None = None,
+    ) -> None:
+        self._body = body
+        self._first_line = place.lines + 1
+        self._codec = encoding.codec
+        self._lines = lines
+        self._rows = rows
+
+    def __call__(self, chosen: Sequence[int]) -> list[str]:
+        lines = self._lines = self._lines or structure.find_lines(self._body)
+        firsts = np.asarray(chosen, np.int64) - self._first_line
+        lasts = self._rows.last_lines(firsts) if self._rows else firsts
+        bounds = zip(lines.starts[firsts].tolist(), lines.ends[lasts].tolist(), strict=True)
+        return [raw_text.show_bytes(self._body[start:end], self._codec) for start, end in bounds]

@@ -98,7 +98,6 @@ class JsonLinesReader:
         self, block: LineBlock, line_count: int, row_count: int, names: Sequence[str]
     ) -> Batch:
         rows: list[tuple[int | str | None, ...]] = []
-        positions: list[int] = []
         rejects: list[Reject] = []
         known = frozenset(self._keys)
         for row_number, (position, found) in enumerate(block.parse(), row_count + 1):
@@ -109,12 +108,11 @@ class JsonLinesReader:
                 continue
             values = (found.get(key) or None for key in self._keys)
             rows.append((line_number, row_number, *values))
-            positions.append(position)
         schema = {"line_number": pl.Int64, "row_number": pl.Int64}
         return Batch(
             frame=pl.DataFrame(rows, {**schema, **dict.fromkeys(names, pl.String)}, orient="row"),
             rejects=rejects,
-            raw_texts=lambda chosen: [block.show(positions[k]) for k in chosen],
+            raw_texts=lambda chosen: [block.show(line - line_count - 1) for line in chosen],
             bytes_read=self._text.bytes_read(),
         )
 

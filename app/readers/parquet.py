@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -79,7 +80,7 @@ def make_batch(numbered: pl.DataFrame, names: Sequence[str], bytes_read: int) ->
     judged = numbered.with_columns(reason.alias(REFUSED))
     frame = judged.filter(pl.col(REFUSED).is_null()).drop(REFUSED)
     refused = judged.filter(pl.col(REFUSED).is_not_null())
-    raws = row_texts(refused.drop(REFUSED))(range(refused.height))
+    raws = row_texts(refused.drop(REFUSED))(refused["line_number"].to_list())
     return Batch(
         frame=frame.with_columns(pl.when(pl.col(names) != "").then(pl.col(names))),
         rejects=[
@@ -95,7 +96,8 @@ def make_batch(numbered: pl.DataFrame, names: Sequence[str], bytes_read: int) ->
 
 def row_texts(numbered: pl.DataFrame) -> Callable[[Sequence[int]], list[str]]:
     values = numbered.drop(NUMBERS)
-    return lambda positions: [write_csv(values.row(k)) for k in positions]
+    lines = numbered["line_number"].to_numpy()
+    return lambda chosen: [write_csv(values.row(k)) for k in np.searchsorted(lines, chosen)]
 
 
 def write_csv(values: Sequence[str | None]) -> str:

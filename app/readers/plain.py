@@ -17,9 +17,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
-from app.parse import DAY
+from app.patterns import DAY
 from app.readers.blocks import MAX_RECORD_BYTES
-from app.readers.structure import LF, NUL, Shape
+from app.readers.structure import LF, NUL, Bytes, Shape
 
 BOM = "\ufeff".encode()
 # Arrow begins a thread for each block; by the time that takes, Python has read one this small.
@@ -53,37 +53,41 @@ def can_be_plain(shape: Shape, names: Sequence[str], types: Mapping[str, pl.Data
     return is_known and shape.delimiter != NUL
 
 
-def read_plain(
-    body: bytes, shape: Shape, names: Sequence[str], types: Mapping[str, pl.DataType]
-) -> pl.DataFrame | None:
-    """Gives the rows of a block, one to a line, with the types asked for and without nulls.
+def read_plain(body: bytes, shape: Shape, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+    """Gives the rows of a block, one to a line, with a column of each type and without nulls.
 
     None where anything calls for the patient way.
     """
-    wanted = {name: types[name] for name in names}
     if len(body) <= SMALL_BLOCK_BYTES:
-        return _read_few(body, shape, wanted)
+        return _read_few(body, shape, types)
     line_count = int(np.count_nonzero(np.frombuffer(body, np.uint8) == LF))
     if not _has_plain_lines(body, line_count):
         return None
+    return read_lines(body, shape, types, line_count)
+
+
+def read_lines(
+    text: bytes | Bytes, shape: Shape, types: Mapping[str, pl.DataType], line_count: int
+) -> pl.DataFrame | None:
+    """Gives a row for each line that is not empty; None where Arrow does not find as many."""
     try:
-        table = _parse(body, shape, {name: ARROW_TYPES[type(wanted[name])] for name in names})
+        table = _parse(text, shape, {name: ARROW_TYPES[type(types[name])] for name in types})
     except pa.ArrowInvalid:
         return None
     if len(table) != line_count or not _has_plain_years(table):
         return None
     # Not from the table as a whole, which wakes threads.
-    return pl.DataFrame([pl.Series(name, table[name]) for name in names])
+    return pl.DataFrame([pl.Series(name, table[name]) for name in types])
 
 
-def _parse(body: bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse(body: bytes | Bytes, shape: Shape, types: Mapping[str, pa.DataType]) -> pa.Table:
     return csv.read_csv(
         pa.py_buffer(body),
         read_options=csv.ReadOptions(
             use_threads=False, column_names=list(types), block_size=len(body) + 1
         ),
         parse_options=csv.ParseOptions(
-            delimiter=chr(shape.delimiter), quote_char=False, ignore_empty_lines=False
+            delimiter=chr(shape.delimiter), quote_char=False, ignore_empty_lines=True
         ),
         convert_options=csv.ConvertOptions(
             column_types=types, null_values=[], strings_can_be_null=False

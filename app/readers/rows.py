@@ -52,18 +52,47 @@ class Rows:
         begins: Flags = (self.roles == ROW) | (self.roles == REFUSED)
         return begins
 
+    def without(self, is_left_out: Flags) -> Rows:
+        """The same but for some rows, each of one line."""
+        roles = np.where(is_left_out, np.uint8(PASSED), self.roles)
+        return Rows(roles, self.refusals, self.rewritten)
+
+    def are_rows(self, chosen: Flags) -> Flags:
+        """Which of the chosen lines are the first of a kept row; lines not settled are left out."""
+        are: Flags = (self.roles == ROW) & chosen[: len(self.roles)]
+        return are
+
     def bounds(self) -> tuple[Offsets, Offsets]:
         """The first and the last line of each kept row, in file order."""
-        beginnings = np.flatnonzero(self.roles != CONTINUED)
-        lasts = np.append(beginnings[1:], len(self.roles)) - 1
-        is_row = self.roles[beginnings] == ROW
-        return beginnings[is_row], lasts[is_row]
+        firsts = np.flatnonzero(self.roles == ROW)
+        return firsts, self.last_lines(firsts)
+
+    def last_lines(self, firsts: Offsets) -> Offsets:
+        """The last line of each of the rows that begin in these lines."""
+        is_continued = self.roles == CONTINUED
+        if not is_continued.any():
+            return firsts
+        beginnings = np.flatnonzero(~is_continued)
+        following = np.searchsorted(beginnings, firsts, side="right")
+        return np.append(beginnings, len(self.roles))[following] - 1
 
 
 def sort_lines(
-    body: bytes, lines: Lines, shape: Shape, encoding: Encoding | None, *, is_last: bool
+    body: bytes,
+    lines: Lines,
+    shape: Shape,
+    encoding: Encoding | None,
+    is_plain: Flags | None = None,
+    *,
+    is_last: bool,
 ) -> Rows:
-    """Settles what each line is. Costs time by the number of lines that are not plainly rows."""
+    """Settles what each line is. Costs time by the number of lines that are not plainly rows.
+
+    is_plain: which lines need no look, as they are known to be rows by themselves.
+    """
+    if is_plain is not None:
+        lines, findings = structure.check_lines_beside(body, lines, is_plain, shape, encoding)
+        return OddLines(body, lines, shape, findings, is_last=is_last).settle()
     damage = structure.find_damage(body, lines, encoding, shape.line_bytes)
     if not damage and structure.is_sound_throughout(body, lines, shape):
         return Rows(np.full(len(lines.ends), ROW, np.uint8), [], {})

@@ -52,18 +52,28 @@ class Findings:
     damage: dict[int, str]
 
 
-def find_lines(body: bytes, delimiter: int = NUL) -> Lines:
-    """One search for both kinds of byte, so that the delimiters are counted on the way."""
+def find_lines(body: bytes, delimiter: int | None = None) -> Lines:
+    """One search for both kinds of byte, so that the delimiters are counted on the way.
+
+    Without one, which takes a third of the time, there are none.
+    """
     text = np.frombuffer(body, np.uint8)
+    if delimiter is None:
+        ends = np.flatnonzero(text == LF)
+        return Lines(_starts(ends), ends, np.zeros_like(ends))
     is_mark = text == LF
     is_mark |= text == delimiter
     marks = np.flatnonzero(is_mark)
     line_marks = np.flatnonzero(text[marks] == LF)
     ends = marks[line_marks]
+    return Lines(_starts(ends), ends, np.diff(line_marks, prepend=-1) - 1)
+
+
+def _starts(ends: Offsets) -> Offsets:
     starts = np.empty_like(ends)
     starts[:1] = 0
     starts[1:] = ends[:-1] + 1
-    return Lines(starts, ends, np.diff(line_marks, prepend=-1) - 1)
+    return starts
 
 
 def first_lines(lines: Lines, count: int) -> Lines:
@@ -106,6 +116,30 @@ def check_lines(body: bytes, lines: Lines, shape: Shape, damage: dict[int, str])
         is_sound[quoted] = are_quoted_soundly(*gather(body, lines, quoted), shape)
     is_sound[list(damage)] = False
     return Findings(is_sound, is_blank, has_quote, damage)
+
+
+def check_lines_beside(
+    body: bytes, lines: Lines, is_plain: Flags, shape: Shape, encoding: Encoding | None
+) -> tuple[Lines, Findings]:
+    """Finds damage and checks the shape of those lines alone that are not plain.
+
+    Gives the lines with their delimiters counted; of plain ones, that takes no search.
+    """
+    others = np.flatnonzero(~is_plain)
+    their_body, _ = gather(body, lines, others)
+    their_lines = find_lines(their_body, shape.delimiter)
+    damage = find_damage(their_body, their_lines, encoding, shape.line_bytes)
+    found = check_lines(their_body, their_lines, shape, damage)
+
+    delimiters = np.full_like(lines.ends, shape.field_count - 1)
+    delimiters[others] = their_lines.delimiters
+    is_sound, is_blank, has_quote = is_plain.copy(), ~is_plain, ~is_plain
+    is_sound[others] = found.is_sound
+    is_blank[others] = found.is_blank
+    has_quote[others] = found.has_quote
+    damage = {int(others[line]): reason for line, reason in damage.items()}
+    counted = Lines(lines.starts, lines.ends, delimiters)
+    return counted, Findings(is_sound, is_blank, has_quote, damage)
 
 
 def positions(body: bytes, byte: int) -> Offsets:

@@ -76,11 +76,10 @@ def as_batch(messages: Sequence[Message]) -> Batch:
     frame = frame.filter(is_plain).with_columns(pl.when(text != "").then(text))
     if len(others):
         frame = pl.concat([frame, others]).sort("line_number")
-    numbers = frame["line_number"]
     return Batch(
         frame=frame,
         rejects=rejects,
-        raw_texts=lambda chosen: [shown(messages[numbers[k] - 1]) for k in chosen],
+        raw_texts=lambda chosen: [shown(messages[number - 1]) for number in chosen],
         bytes_read=0,
     )
 

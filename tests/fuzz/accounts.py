@@ -63,9 +63,8 @@ def read_all(content: bytes, name: str, block_bytes: int) -> list[int]:
     with RejectSpool(1) as rejects:
         for batch in read_batches(reader, route, contract):
             checked = check_batch(batch, route, contract, columns, size_of_rows, rejects.encode)
-            row_count = len(batch.frame)
-            assert checked.rows_staged + len(checked.rejects) == row_count + len(batch.rejects)
-            covered += lines_in(batch, row_count)
+            assert checked.rows_staged + len(checked.rejects) == batch.height + len(batch.rejects)
+            covered += lines_in(batch)
     return sorted(covered)
 
 
@@ -74,9 +73,10 @@ def size_of_rows(frame: object) -> int:
     return len(encoded)
 
 
-def lines_in(batch: Batch, row_count: int) -> list[int]:
-    numbers = batch.frame["line_number"].to_list()
-    raws = batch.raw_texts(range(row_count))
+def lines_in(batch: Batch) -> list[int]:
+    frames = [batch.frame] if batch.text_rows is None else [batch.frame, batch.text_rows]
+    numbers = [line for frame in frames for line in frame["line_number"]]
+    raws = batch.raw_texts(numbers)
     firsts: Sequence[tuple[int, str]] = [
         *zip(numbers, raws, strict=True),
         *((each.line_number, require_storable(each).raw) for each in batch.rejects),

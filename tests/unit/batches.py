@@ -26,7 +26,7 @@ def batch_of(names: Sequence[str], rows: Sequence[Sequence[Text]], first_line: i
             for position, name in enumerate(names)
         }
     )
-    return Batch(frame, [], lambda places: [raw_of(rows[place]) for place in places], 0)
+    return Batch(frame, [], lambda lines: [raw_of(rows[line - first_line]) for line in lines], 0)
 
 
 def raw_of(row: Sequence[Text]) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -15,10 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import parse as parsing
 from app.parse import parse_column
 
 INT64 = range(-(2**63), 2**63)
 BLANKS = " \t\u00a0\u3000\u2003"
+
+
+@pytest.fixture(params=[parsing.FEW_FIELDS, 0], ids=["few", "many"], autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A few fields are parsed one by one, more of them as a column."""
+    usual, parsing.FEW_FIELDS = parsing.FEW_FIELDS, request.param
+    yield
+    parsing.FEW_FIELDS = usual
 
 
 def parse(texts: Sequence[str | None], wanted: pl.DataType) -> tuple[list[Any], list[int]]:

@@ -37,7 +37,7 @@ def test_pieces_hold_the_same_rows_rejects_and_texts_in_the_same_order(
     ]
     assert [row for part in parts for row in part.frame.rows()] == whole.frame.rows()
     assert [reject for part in parts for reject in part.rejects] == bad(*lines)
-    texts = [text for part in parts for text in part.raw_texts(range(len(part.frame)))]
+    texts = [text for part in parts for text in part.raw_texts(part.frame["line_number"].to_list())]
     assert texts == [name for (name,) in ROWS]
     assert {part.bytes_read for part in parts} == {77}
 
@@ -52,6 +52,21 @@ def test_each_reject_goes_with_the_rows_around_it() -> None:
         for part in cut(whole, 3)
     ]
     assert parts == [([5, 7, 8], [6, 9]), ([10, 11, 13], [12]), ([14], [])]
+
+
+def test_each_row_of_text_goes_with_the_typed_rows_around_it() -> None:
+    rows = batch_of(("name",), ROWS, first_line=5).frame
+    is_text = pl.col("line_number").is_in([5, 8, 9, 14])
+    whole = Batch(rows.filter(~is_text), [], lambda _lines: [], 0, rows.filter(is_text))
+    parts = [
+        [
+            frame["line_number"].to_list()
+            for frame in (part.frame, part.text_rows)
+            if frame is not None
+        ]
+        for part in cut(whole, 3)
+    ]
+    assert parts == [[[6, 7, 10], [5, 8, 9]], [[11, 12, 13], [14]]]
 
 
 def test_a_batch_of_rejects_alone_is_one_piece() -> None:

@@ -108,10 +108,10 @@ def test_an_overlong_line_is_refused_and_not_held(block_bytes: int) -> None:
 def test_a_long_raw_text_is_shortened_with_a_mark() -> None:
     reader = open_reader(io.BytesIO(b"a,b\n1," + b"x" * 20_000 + b"\n2,y\n"), "x.csv")
     (batch,) = reader.batches("ab")
-    long, short = batch.raw_texts([0, 1])
+    long, short = batch.raw_texts([2, 3])
     assert long == "1," + "x" * (10_000 - 2 - len("… (shortened)")) + "… (shortened)"
     assert short == "2,y"
-    assert batch.raw_texts([1, 1]) == ["2,y", "2,y"]
+    assert batch.raw_texts([3, 3]) == ["2,y", "2,y"]
 
 
 def test_cp1252_lines_with_undefined_bytes_are_refused() -> None:

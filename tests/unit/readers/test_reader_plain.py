@@ -62,7 +62,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def read(body: bytes) -> pl.DataFrame | None:
-    return plain.read_plain(body, COMMA, NAMES, TYPES)
+    return plain.read_plain(body, COMMA, TYPES)
 
 
 def nearly(pattern: str) -> st.SearchStrategy[str]:
@@ -82,6 +82,30 @@ INSTANTS = nearly(
 NUMBERS = nearly(r"-?0{0,3}[0-9]{1,19}|0x[0-9a-f]{2}|")
 DAYS = nearly(r"[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9]")
 PLAIN_ROW = "2023-05-06 07:08:09,10,2023-01-02"
+DAMAGED = st.sampled_from(
+    [
+        b"",
+        b"\r",
+        b"\0",
+        b"\xff",
+        b"\xef\xbb\xbf" + PLAIN_ROW.encode(),
+        PLAIN_ROW.encode() + b"\r",
+        PLAIN_ROW.replace("10", "\u00e9").encode(),
+        PLAIN_ROW.replace("10", '"1\n0"').encode(),
+        PLAIN_ROW.replace("10", '"10').encode(),
+        PLAIN_ROW.replace("10", '"10"').encode(),
+        PLAIN_ROW.replace("10", '1"0').encode(),
+        PLAIN_ROW.replace("10", '"1"0').encode(),
+        f'"{PLAIN_ROW}'.encode(),
+        f'{PLAIN_ROW}"'.encode(),
+        f"{PLAIN_ROW},".encode(),
+        PLAIN_ROW.encode().replace(b"0", b"\xb0"),
+        PLAIN_ROW.replace("10", "1234567890123456789").encode(),
+        PLAIN_ROW.replace("10", "9223372036854775808").encode(),
+        PLAIN_ROW.replace("2023-01-02", "2024-02-29").encode(),
+        PLAIN_ROW.replace("2023-01-02", "2023-02-29").encode(),
+    ]
+)
 ROWS = st.tuples(INSTANTS, NUMBERS, DAYS).map(",".join) | st.just(PLAIN_ROW)
 
 
@@ -93,6 +117,22 @@ def test_a_file_gives_the_same_rows_and_rejects_plain_or_patient(
     rows: list[str], line_end: str, block_bytes: int
 ) -> None:
     content = (line_end.join([",".join(NAMES), *rows]) + line_end).encode()
+
+    assert load(content, TYPES, block_bytes) == load(content, {}, block_bytes)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.just(PLAIN_ROW.encode()) | DAMAGED, min_size=1, max_size=12),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.integers(40, 400),
+)
+def test_damage_among_plain_rows_costs_the_same_rows_as_among_text(
+    rows: list[bytes], line_end: bytes, block_bytes: int
+) -> None:
+    # The mark keeps the encoding out of doubt.
+    header = b"\xef\xbb\xbf" + ",".join(NAMES).encode()
+    content = line_end.join([header, *rows]) + line_end
 
     assert load(content, TYPES, block_bytes) == load(content, {}, block_bytes)
 
@@ -177,7 +217,9 @@ def test_line_numbers_and_raw_texts_of_plain_rows_are_those_of_the_file() -> Non
     assert len(batches) > 5
     assert [line for batch in batches for line in batch.frame["line_number"]] == [*range(2, 102)]
     assert [row for batch in batches for row in batch.frame["row_number"]] == [*range(1, 101)]
-    assert [text for batch in batches for text in batch.raw_texts(range(len(batch.frame)))] == rows
+    assert [
+        text for batch in batches for text in batch.raw_texts(batch.frame["line_number"].to_list())
+    ] == rows
     assert all(batch.frame.schema["number"] == pl.Int64 for batch in batches)
 
 
@@ -224,8 +266,33 @@ def test_after_an_odd_row_blocks_are_soon_read_in_one_go_again() -> None:
     content = "\n".join([",".join(NAMES), odd, *[PLAIN_ROW] * 100, ""]).encode()
     reader = open_reader(io.BytesIO(content), "x.csv", block_bytes=256)
 
-    typed = [batch.frame.schema["number"] == pl.Int64 for batch in reader.batches(NAMES, TYPES)]
+    batches = list(reader.batches(NAMES, TYPES))
 
-    assert typed[:2] == [False, False]
-    assert len(typed) > 5
-    assert all(typed[2:])
+    assert len(batches) > 5
+    for batch in batches[1:]:
+        assert batch.frame.schema["number"] == pl.Int64
+        assert batch.text_rows is None
+
+
+def test_only_the_odd_rows_of_a_large_block_are_text() -> None:
+    rows = [PLAIN_ROW] * 5_000
+    rows[7], rows[4_321], rows[4_999] = "2023-05-06,10,2023-01-02", ",,", f"{PLAIN_ROW} "
+    rows[3_000] = "neither"
+    content = "\n".join([",".join(NAMES), *rows, ""]).encode()
+
+    [batch] = open_reader(io.BytesIO(content), "x.csv").batches(NAMES, TYPES)
+
+    assert batch.frame.schema["number"] == pl.Int64
+    assert batch.frame.height == 4_996
+    assert batch.text_rows is not None
+    assert batch.text_rows["line_number"].to_list() == [9, 4_323, 5_001]
+    assert batch.text_rows["row_number"].to_list() == [8, 4_322, 5_000]
+    assert [each.line_number for each in batch.rejects] == [3_002]
+    checked = contracts.check(batch, ROUTE, Measured)
+    assert checked.frame["line_number"].to_list() == [
+        line for line in range(2, 5_002) if line not in (3_002, 4_323)
+    ]
+    assert [(each.line_number, each.raw) for each in checked.rejects] == [
+        (3_002, "neither"),
+        (4_323, ",,"),
+    ]

@@ -120,7 +120,7 @@ def test_line_numbers_and_raw_texts_are_those_of_the_file(
         for batch in batches
         for number, raw in zip(
             batch.frame["line_number"],
-            batch.raw_texts(range(batch.frame.height)),
+            batch.raw_texts(batch.frame["line_number"].to_list()),
             strict=True,
         )
     ]
@@ -189,7 +189,7 @@ def test_any_mix_of_quotes_accounts_for_every_line(lines: list[str]) -> None:
     content = "a,b,c\n" + "".join(line + "\n" for line in lines)
     covered: list[int] = []
     for batch in read(content.encode(), 16):
-        raws = batch.raw_texts(range(batch.frame.height))
+        raws = batch.raw_texts(batch.frame["line_number"].to_list())
         for number, raw in zip(batch.frame["line_number"], raws, strict=True):
             covered += range(number, number + raw.count("\n") + 1)
         covered += [reject.line_number for reject in batch.rejects]
