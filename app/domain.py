@@ -190,6 +190,7 @@ class Pipeline:
     prepare: brings a frame of String columns into the contract's columns, before parsing.
     prepares_text: whether prepare looks at text; without it, columns may come typed, which
         is quicker.
+    key: of a feed whose last row of the same key counts, its column; spares copying the others.
     month_key: for feeds whose file is a month, the instant's column and the id's.
     takes_years: whether a load may be of some years of a file only.
     appends: for feeds that append, where to.
@@ -207,6 +208,7 @@ class Pipeline:
     prepare: Callable[[pl.DataFrame, Facts], pl.DataFrame] = unchanged
     prepares_text: bool = True
     rest: str | None = None
+    key: str | None = None
     month_key: tuple[str, str] | None = None
     takes_years: bool = False
     appends: Appends | None = None

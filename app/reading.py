@@ -15,6 +15,7 @@ from app import threads
 from app.domain import Batch, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
+from app.last_rows import LastRows
 from app.pieces import Cutter
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
@@ -143,6 +144,31 @@ class Reading:
         when the file cannot be read on, or when more rows are rejected than the settings allow.
         """
         self._start()
+        key = self._route.pipeline.key
+        if key is None or self._small is not None:
+            rows = self._good(columns, form)
+        else:
+            rows = self._last(key, columns, form)
+        async with aclosing(rows) as formed:
+            async for each in formed:
+                yield each
+        self._refuse_too_large_a_share()
+
+    async def _last(
+        self, key: str, columns: Sequence[str], form: Callable[[pl.DataFrame], T]
+    ) -> AsyncGenerator[T]:
+        """Gives the good rows without those of which a later one will count, as far as may be."""
+        last_rows = LastRows(key, form)
+        async with aclosing(self._good(columns, lambda rows: rows)) as good:
+            async for rows in good:
+                if (formed := await threads.run(last_rows.take, rows)) is not None:
+                    yield formed
+        if (formed := await threads.run(last_rows.rest)) is not None:
+            yield formed
+
+    async def _good(
+        self, columns: Sequence[str], form: Callable[[pl.DataFrame], T]
+    ) -> AsyncGenerator[T]:
         async with aclosing(self._checked(columns, form)) as checked:
             async for batch in checked:
                 await self.rejects.add(batch.rejects, batch.encoded_rejects)
@@ -151,7 +177,6 @@ class Reading:
                 self._on_progress(batch.bytes_read)
                 if batch.rows_staged:
                     yield batch.formed
-        self._refuse_too_large_a_share()
 
     def _checked(
         self, columns: Sequence[str], form: Callable[[pl.DataFrame], T]

@@ -57,4 +57,5 @@ PIPELINE = Pipeline(
     contract=contract,
     prepare=prepare,
     prepares_text=False,
+    key="repayment_date",
 )

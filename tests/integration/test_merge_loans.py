@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app import last_rows
 from app.domain import LoadCounts, LoadStatus
 from app.settings import Settings
 from tests.loading import SHARED_FILES, Folder, csv_text
@@ -159,6 +161,27 @@ async def test_the_last_line_of_a_day_that_stands_twice_counts(folder: Folder) -
     load = await folder.load("loans.csv", loans_file(rows, date(2023, 5, 1)))
     assert load.counts == LoadCounts(read=4, inserted=2, duplicate=2)
     assert [row[:4] for row in await warehouse(folder)] == [(day(0), 30, 5, 6), (day(1), 5, 0, 0)]
+
+
+@pytest.mark.parametrize("most_held", [last_rows.MOST_HELD, 400, 10])
+async def test_the_last_line_counts_in_a_large_file_that_holds_its_days_again_and_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, most_held: int
+) -> None:
+    monkeypatch.setattr(last_rows, "MOST_HELD", most_held)
+    oracle, as_of = Oracle(), date(2024, 1, 31)
+    for number in range(2):
+        chance = random.Random(number)
+        days = [day(chance.randrange(300)) for _ in range(40_000)]
+        rows = [
+            (each, chance.randrange(9, 1_000), chance.randrange(5), chance.randrange(5))
+            for each in days
+        ]
+        expected, _ = oracle.merge(rows, as_of)
+
+        load = await folder.load("loans.csv", loans_file(rows, as_of))
+
+        assert load.counts == expected
+        assert await warehouse(folder) == oracle.rows
 
 
 async def test_a_bad_last_line_of_a_day_leaves_the_good_one_before_it(folder: Folder) -> None:
