@@ -13,14 +13,24 @@ WITH last_line AS (
     LIMIT :rows_staged
 ),
 newest AS (
+    -- Without the rows that change nothing: MERGE would fetch the kept row of each, to leave it.
     SELECT
-        repayment_date,
-        loans,
-        defaults,
-        liquidations,
-        as_of
-    FROM {staging}.loans
+        staged.repayment_date,
+        staged.loans,
+        staged.defaults,
+        staged.liquidations,
+        staged.as_of
+    FROM {staging}.loans AS staged
     JOIN last_line USING (line_number)
+    LEFT JOIN {warehouse}.loans AS known USING (repayment_date)
+    WHERE
+        known.repayment_date IS NULL
+        OR staged.as_of > known.as_of
+        OR (
+            staged.as_of = known.as_of
+            AND (staged.loans, staged.defaults, staged.liquidations)
+                IS DISTINCT FROM (known.loans, known.defaults, known.liquidations)
+        )
 ),
 merged AS (
     MERGE INTO {warehouse}.loans AS kept
@@ -70,7 +80,7 @@ touched AS (
 SELECT
     count(*) FILTER (WHERE action = 'INSERT') AS rows_inserted,
     count(*) FILTER (WHERE action = 'UPDATE' AND numbers_changed) AS rows_updated,
-    (SELECT count(*) FROM newest) - count(*) FILTER (WHERE numbers_changed) AS rows_unchanged,
+    (SELECT count(*) FROM last_line) - count(*) FILTER (WHERE numbers_changed) AS rows_unchanged,
     0 AS rows_deleted,
-    CAST(:rows_staged AS bigint) - (SELECT count(*) FROM newest) AS rows_duplicate
+    CAST(:rows_staged AS bigint) - (SELECT count(*) FROM last_line) AS rows_duplicate
 FROM merged
