@@ -7,6 +7,7 @@ not come again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,8 @@ from app.store.engine import driver_errors
 from app.store.ledger import Unsettled
 
 log = structlog.get_logger()
+
+PAUSES_SECONDS = (0.0, 0.1, 0.3, 0.8)
 
 
 async def recover(tools: Tools) -> None:
@@ -68,6 +71,17 @@ async def close_books(tools: Tools) -> list[str]:
             ]
 
 
+async def end_broken_off(tools: Tools) -> None:
+    """Closes the books on a load that this command has just broken off.
+
+    The server holds its lane until it notices that nobody is there any more.
+    """
+    for pause_seconds in PAUSES_SECONDS:
+        await asyncio.sleep(pause_seconds)
+        if await close_books(tools):
+            return
+
+
 async def settle_without_file(
     connection: AsyncConnection, unsettled: Unsettled, settings: Settings
 ) -> bool:
@@ -81,7 +95,7 @@ async def settle_without_file(
             kept = None
             if load.status is LoadStatus.RUNNING:
                 reason = (
-                    "Broken off, and the file is no longer in imports/; drop it again to load it."
+                    "Broken off, and the file is not in imports/; drop it there, or load it again."
                 )
                 await ledger.end(connection, load.load_id, LoadStatus.FAILED, LoadCounts(), reason)
                 log.warning("load broken off", load_id=load.load_id, file=load.file_name)

@@ -79,8 +79,12 @@ def faster(
     command: str,
     peer: Sequence[float],
     target: float | None,
+    floor: float = 0.0,
 ) -> Measured:
-    """Compares seconds, run by run: the figure is how many times faster than the peer we are."""
+    """Compares seconds, run by run: the figure is how many times faster than the peer we are.
+
+    floor: what no single run may be under.
+    """
     figure = median(peer) / median(ours)
     worst = min(theirs / own for own, theirs in zip(ours, peer, strict=True))
     return Measured(
@@ -90,8 +94,8 @@ def faster(
         f"{median(peer):.3g} s",
         f"{figure:.2f} x",
         f"{worst:.2f} x",
-        f"≥ {target:g} x" if target else "",
-        figure >= (target or 0),
+        f"≥ {target:g} x{f', none < {floor:g} x' if floor else ''}" if target else "",
+        figure >= (target or 0) and worst >= floor,
         command,
     )
 

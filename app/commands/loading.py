@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import router, threads
+from app import recovery, router, threads
 from app.completeness import Observer, State
 from app.domain import Arrival, Load, Years
-from app.errors import ConfigError, DatabaseUnreachableError, FileError, RetryableError
+from app.errors import (
+    ConfigError,
+    DatabaseUnreachableError,
+    FileError,
+    RetryableError,
+    SluiceError,
+)
 from app.files import printable_name
 from app.folder import ImportsFolder
 from app.loader import Order, load_file
@@ -56,14 +63,22 @@ async def load(
         transient=True,
         disable=not screen.is_terminal,
     )
-    with progress:
-        for path in request.files:
-            try:
-                show(await load_one(session, path, request, progress))
-            except DatabaseUnreachableError:
-                raise
-            except (FileError, RetryableError) as refused:
-                show(refused)
+    async with books_closed(session):
+        with progress:
+            await load_all(session, request, progress, show)
+
+
+async def load_all(
+    session: Session, request: LoadRequest, progress: Progress, show: Callable[[End], None]
+) -> None:
+    """Loads the files, and shows each one's end."""
+    for path in request.files:
+        try:
+            show(await load_one(session, path, request, progress))
+        except DatabaseUnreachableError:
+            raise
+        except (FileError, RetryableError) as refused:
+            show(refused)
 
 
 def require_pipeline(session: Session, name: str | None) -> None:
@@ -158,4 +173,16 @@ def require_complete(given: Path, path: Path, settings: Settings) -> None:
 
 async def replay_load(session: Session, load_id: int) -> Load:
     """Loads the kept file of an earlier load again."""
-    return await replay(load_id, session.tools, Order())
+    async with books_closed(session):
+        return await replay(load_id, session.tools, Order())
+
+
+@asynccontextmanager
+async def books_closed(session: Session) -> AsyncIterator[None]:
+    """Has the ledger say so when the load inside is broken off, by Ctrl-C or SIGTERM."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with suppress(SluiceError):
+            await recovery.end_broken_off(session.tools)
+        raise

@@ -134,7 +134,7 @@ async def check_pulled(front: Front, rounds: int) -> None:
 # The next start: what it puts right may be broken off, too
 
 
-TAKEN_AWAY = "Broken off, and the file is no longer in imports/; drop it again to load it."
+TAKEN_AWAY = "Broken off, and the file is not in imports/; drop it there, or load it again."
 
 
 async def be_killed_before(side: Side, number: int) -> None:

@@ -215,7 +215,7 @@ async def test_a_file_that_is_removed_while_its_load_waits_to_be_tried_again_is_
     [load] = await front.filed(1)
 
     assert (load["status"], load["filed_path"]) == ("failed", None)
-    assert "no longer in imports/" in load["error"]
+    assert "not in imports/" in load["error"]
     assert await front.loans() == {}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from app.settings import Settings
 from tests.acceptance import command_line
-from tests.acceptance.command_line import CommandLine, at_a_terminal
+from tests.acceptance.command_line import SECONDS, CommandLine, at_a_terminal
 
 HEADER = "repayment_date,loans,defaults,liquidations\n"
 GOOD = HEADER + "".join(f"2023-01-{day:02},9,3,{day % 4}\n" for day in range(1, 21))
@@ -45,6 +47,29 @@ async def test_a_good_file_is_loaded_and_a_copy_kept_while_the_file_stays(
     assert path.read_text() == GOOD
     assert files_in(shell, ARCHIVED) == ["1_loans_a.csv"]
     assert await sql.fetchval("SELECT count(*) FROM warehouse.loans") == 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_load_that_is_broken_off_has_failed_and_can_be_loaded_again(
+    shell: CommandLine, sql: asyncpg.Connection, number: int
+) -> None:
+    path = shell.write("loans_a.csv", GOOD)
+    # The rows are staged, and wait here to be merged.
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE warehouse.loans")
+        with shell.start("load", path) as loading:
+            async with asyncio.timeout(SECONDS):
+                while not await sql.fetchval("SELECT count(*) FROM ops.load"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+                loading.send_signal(number)
+                code = await asyncio.to_thread(loading.wait, SECONDS)
+        [load] = await sql.fetch("SELECT status, error FROM ops.load")
+
+    assert code != 0
+    assert load["status"] == "failed"
+    assert load["error"].startswith("Broken off")
+    assert await sql.fetchval("SELECT count(*) FROM warehouse.loans") == 0
+    assert "20 inserted" in shell.run("load", path).out
 
 
 def test_a_file_in_the_imports_folder_is_archived(shell: CommandLine) -> None:

@@ -29,6 +29,14 @@ def test_faster_is_by_medians_and_its_worst_by_the_run() -> None:
     assert not results.faster("1", "a month", [2.0], "psql", [4.9], 2.5).is_met
 
 
+def test_a_single_run_under_the_floor_misses_the_target() -> None:
+    runs = ("1", "a month", [1.0, 2.0, 4.0], "psql", [5.0, 5.0, 6.0], 2.5)
+
+    assert results.faster(*runs, floor=1.5).is_met
+    missed = results.faster(*runs, floor=1.6)
+    assert (missed.target, missed.is_met) == ("≥ 2.5 x, none < 1.6 x", False)
+
+
 def test_at_most_is_by_medians_and_its_worst_by_the_run() -> None:
     measured = results.at_most("6", "a file", [0.02, 0.03, 0.09], "bare", [0.01, 0.02, 0.01], 3.0)
 
