@@ -13,24 +13,14 @@ WITH last_line AS (
     LIMIT :rows_staged
 ),
 newest AS (
-    -- Without the rows that change nothing: MERGE would fetch the kept row of each, to leave it.
     SELECT
-        staged.repayment_date,
-        staged.loans,
-        staged.defaults,
-        staged.liquidations,
-        staged.as_of
-    FROM {staging}.loans AS staged
+        repayment_date,
+        loans,
+        defaults,
+        liquidations,
+        as_of
+    FROM {staging}.loans
     JOIN last_line USING (line_number)
-    LEFT JOIN {warehouse}.loans AS known USING (repayment_date)
-    WHERE
-        known.repayment_date IS NULL
-        OR staged.as_of > known.as_of
-        OR (
-            staged.as_of = known.as_of
-            AND (staged.loans, staged.defaults, staged.liquidations)
-                IS DISTINCT FROM (known.loans, known.defaults, known.liquidations)
-        )
 ),
 merged AS (
     MERGE INTO {warehouse}.loans AS kept
@@ -78,9 +68,16 @@ touched AS (
     WHERE numbers_changed
 )
 SELECT
-    count(*) FILTER (WHERE action = 'INSERT') AS rows_inserted,
-    count(*) FILTER (WHERE action = 'UPDATE' AND numbers_changed) AS rows_updated,
-    (SELECT count(*) FROM last_line) - count(*) FILTER (WHERE numbers_changed) AS rows_unchanged,
+    outcome.rows_inserted,
+    outcome.rows_updated,
+    counted.days - outcome.rows_changed AS rows_unchanged,
     0 AS rows_deleted,
-    CAST(:rows_staged AS bigint) - (SELECT count(*) FROM last_line) AS rows_duplicate
-FROM merged
+    CAST(:rows_staged AS bigint) - counted.days AS rows_duplicate
+FROM (
+    SELECT
+        count(*) FILTER (WHERE action = 'INSERT') AS rows_inserted,
+        count(*) FILTER (WHERE action = 'UPDATE' AND numbers_changed) AS rows_updated,
+        count(*) FILTER (WHERE numbers_changed) AS rows_changed
+    FROM merged
+) AS outcome
+CROSS JOIN (SELECT count(*) AS days FROM last_line) AS counted
