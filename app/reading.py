@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
+import numpy.typing as npt
 import polars as pl
 
 from app import contract as contracts
@@ -25,6 +26,7 @@ from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import EncodedRejects, RejectSpool
 
 T = TypeVar("T")
+Keys = npt.NDArray[Any]
 Progress = Callable[[int], None]
 
 
@@ -33,7 +35,7 @@ class CheckedBatch(Generic[T]):
     """A batch in the form its taker wants, with what has to be known of it afterwards.
 
     encoded_rejects: None when they are still to be encoded.
-    first_id, last_id: of a month's rows, when ids increase from row to row; else None.
+    first_key, last_key: of the rows' keys, when these increase from row to row; else None.
     """
 
     formed: T
@@ -42,8 +44,8 @@ class CheckedBatch(Generic[T]):
     encoded_rejects: EncodedRejects | None
     bytes_read: int
     days: frozenset[date] = frozenset()
-    first_id: int | None = None
-    last_id: int | None = None
+    first_key: Any = None
+    last_key: Any = None
 
 
 def read_batches(reader: Reader, route: Route, contract: type[Contract]) -> Iterator[Batch]:
@@ -66,7 +68,7 @@ def check_batch(
     """Checks a batch against the contract, forms its good rows and encodes the others. Blocks."""
     checked = contracts.check(batch, route, contract)
     frame = checked.frame[list(columns)]
-    first_id, last_id = _increasing_ids(frame, route.pipeline)
+    first_key, last_key = increasing_keys(keys_of(frame, route.pipeline))
     return CheckedBatch(
         formed=form(frame),
         rows_staged=len(frame),
@@ -74,8 +76,8 @@ def check_batch(
         encoded_rejects=encode_rejects(checked.rejects),
         bytes_read=batch.bytes_read,
         days=_days(frame, route.pipeline),
-        first_id=first_id,
-        last_id=last_id,
+        first_key=first_key,
+        last_key=last_key,
     )
 
 
@@ -85,13 +87,17 @@ def _days(frame: pl.DataFrame, pipeline: Pipeline) -> frozenset[date]:
     return frozenset(frame[pipeline.month_key[0]].dt.date().unique())
 
 
-def _increasing_ids(frame: pl.DataFrame, pipeline: Pipeline) -> tuple[int | None, int | None]:
-    if not pipeline.month_key or frame.is_empty():
+def keys_of(frame: pl.DataFrame, pipeline: Pipeline) -> Keys | None:
+    """Gives what tells the rows of one file apart, where the feed names it."""
+    key = pipeline.month_key[1] if pipeline.month_key else pipeline.key
+    return frame[key].to_numpy() if key else None
+
+
+def increasing_keys(keys: Keys | None) -> tuple[Any, Any]:
+    """Gives the first and the last key where they increase from row to row; else None twice."""
+    if keys is None or not len(keys) or not (keys[1:] > keys[:-1]).all():
         return None, None
-    ids = frame[pipeline.month_key[1]]
-    if not (ids.diff(null_behavior="drop") > 0).all():
-        return None, None
-    return ids[0], ids[-1]
+    return keys[0], keys[-1]
 
 
 SmallFile = Sequence[CheckedBatch[Encoded]]
@@ -122,8 +128,8 @@ class Reading:
         self.rejects.clear()
         self._rows_staged = 0
         self._days: set[date] = set()
-        self._last_id: int | None = None
-        self._ids_increase = True
+        self._last_key: Any = None
+        self._keys_increase = True
 
     @property
     def tally(self) -> Tally:
@@ -132,7 +138,7 @@ class Reading:
             rows_read=self._rows_staged + self.rejects.count,
             rows_staged=self._rows_staged,
             days=frozenset(self._days),
-            keys_differ=self._ids_increase,
+            keys_differ=self._keys_increase,
         )
 
     async def rows(
@@ -201,11 +207,11 @@ class Reading:
         self._days |= batch.days
         if not batch.rows_staged:
             return
-        follows = self._last_id is None or (
-            batch.first_id is not None and batch.first_id > self._last_id
+        follows = self._last_key is None or (
+            batch.first_key is not None and batch.first_key > self._last_key
         )
-        self._ids_increase = self._ids_increase and batch.first_id is not None and follows
-        self._last_id = batch.last_id
+        self._keys_increase = bool(self._keys_increase and batch.first_key is not None and follows)
+        self._last_key = batch.last_key
 
     def _refuse_too_many_rows(self) -> None:
         allowed = self._settings.max_rejected_rows

@@ -13,7 +13,14 @@ from app import contract as contracts
 from app.domain import Batch, Merge, Route
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
-from app.reading import CheckedBatch, SmallFile, check_batch, read_batches
+from app.reading import (
+    CheckedBatch,
+    SmallFile,
+    check_batch,
+    increasing_keys,
+    keys_of,
+    read_batches,
+)
 from app.rules import Contract
 from app.store.copy_format import encode_parts, encode_rows
 
@@ -96,10 +103,17 @@ def _check_as_one(files: Sequence[Unchecked]) -> list[SmallFile] | None:
     if sound is None or any(batch.rejects for batch in batches):
         return None
     heights = [frame.height for frame in frames]
-    return [
-        [CheckedBatch(rows, height, (), None, batch.bytes_read)]
-        for rows, height, batch in zip(encode_parts(sound, heights), heights, batches, strict=True)
-    ]
+    keys = keys_of(sound, files[0].route.pipeline)
+    small: list[SmallFile] = []
+    end = 0
+    for rows, height, batch in zip(encode_parts(sound, heights), heights, batches, strict=True):
+        start, end = end, end + height
+        first, last = increasing_keys(None if keys is None else keys[start:end])
+        checked = CheckedBatch(
+            rows, height, (), None, batch.bytes_read, first_key=first, last_key=last
+        )
+        small.append([checked])
+    return small
 
 
 def _check(file: Unchecked) -> SmallFile | None:

@@ -134,7 +134,12 @@ class StagedRows:
         month, emptying = self.month, emptying_of(self.month, tally)
         await analyze(month, tally)
         deletes = emptying.startswith("DELETE")
-        merge = merge_query(month.scripts, self.table, emptying if deletes else None)
+        merge = merge_query(
+            month.scripts,
+            self.table,
+            emptying if deletes else None,
+            keys_differ=tally.keys_differ,
+        )
         [counts] = await merge.rows(
             month.connection, load_id=month.load_id, rows_staged=tally.rows_staged
         )
@@ -223,13 +228,16 @@ def emptying_of(month: Month, tally: Tally) -> str:
 
 
 @lru_cache(maxsize=32)
-def merge_query(scripts: Scripts, pipeline_name: str, delete: str | None = None) -> Query:
+def merge_query(
+    scripts: Scripts, pipeline_name: str, delete: str | None = None, *, keys_differ: bool = False
+) -> Query:
     """Gives a feed's merge script for the driver.
 
+    keys_differ: written into the script, as the planner then leaves out what is not needed.
     delete: a statement that is made part of it, which saves a way to the server and back. All
     parts see the same state, so the script still reads what this one deletes.
     """
-    sql = scripts.text(f"merge/{pipeline_name}")
+    sql = scripts.text(f"merge/{pipeline_name}").replace(":keys_differ", str(keys_differ).upper())
     if delete and (beginning := BEGINNING.match(sql)):
         comments, word = beginning.groups()
         part = f"{word or 'WITH'} emptied AS ({delete}){',' if word else ''}"

@@ -2,17 +2,31 @@
 -- Grain: one row per repayment_date; the last line of a date that stands twice counts.
 -- A row of an older as-of date never overwrites a newer one; where only the as-of date moves
 -- on, the row keeps its load_id and updated_at and counts as unchanged.
--- Parameters: load_id, rows_staged. Run by: the load, inside its transaction. Returns: the row counts.
+-- Parameters: load_id, rows_staged, keys_differ (no date stands twice). Run by: the load, inside its
+-- transaction. Returns: the row counts.
 WITH last_line AS (
     -- Grouped and joined by hash, in half the time that DISTINCT ON takes to sort.
     SELECT max(line_number) AS line_number
     FROM {staging}.loans
+    WHERE NOT :keys_differ
     GROUP BY repayment_date
     -- There are no more; it tells the planner how many to expect, where the table's size, with rows
     -- that were deleted but not yet vacuumed, says too many.
     LIMIT :rows_staged
 ),
 newest AS (
+    (
+        SELECT
+            repayment_date,
+            loans,
+            defaults,
+            liquidations,
+            as_of
+        FROM {staging}.loans
+        WHERE :keys_differ
+        LIMIT :rows_staged
+    )
+    UNION ALL
     SELECT
         repayment_date,
         loans,
@@ -21,6 +35,7 @@ newest AS (
         as_of
     FROM {staging}.loans
     JOIN last_line USING (line_number)
+    WHERE NOT :keys_differ
 ),
 merged AS (
     MERGE INTO {warehouse}.loans AS kept
@@ -80,4 +95,10 @@ FROM (
         count(*) FILTER (WHERE numbers_changed) AS rows_changed
     FROM merged
 ) AS outcome
-CROSS JOIN (SELECT count(*) AS days FROM last_line) AS counted
+CROSS JOIN (
+    SELECT
+        CASE
+            WHEN :keys_differ THEN (SELECT count(*) FROM {staging}.loans)
+            ELSE (SELECT count(*) FROM last_line)
+        END AS days
+) AS counted

@@ -184,6 +184,23 @@ async def test_the_last_line_counts_in_a_large_file_that_holds_its_days_again_an
         assert await warehouse(folder) == oracle.rows
 
 
+@pytest.mark.parametrize("repeated", [(), (19_999,), (0,), (16_383, 16_384)])
+async def test_a_large_file_in_the_order_of_its_days_may_still_hold_some_twice(
+    folder: Folder, repeated: Sequence[int]
+) -> None:
+    oracle, as_of = Oracle(), date(2024, 1, 31)
+    days = [date(1960, 1, 1) + timedelta(days=number) for number in range(20_000)]
+    for loans in (7, 8):
+        rows = [(each, loans, 1, 0) for each in days]
+        rows += [(days[number], 9, 2, 1) for number in repeated]
+        expected, _ = oracle.merge(rows, as_of)
+
+        load = await folder.load("loans.csv", loans_file(rows, as_of))
+
+        assert load.counts == expected
+        assert await warehouse(folder) == oracle.rows
+
+
 async def test_a_bad_last_line_of_a_day_leaves_the_good_one_before_it(folder: Folder) -> None:
     rows = [(day(0), 10, 1, 2), (day(0), 1, 5, 5), *((day(n), 1, 0, 0) for n in range(1, 20))]
     load = await folder.load("loans.csv", loans_file(rows, date(2023, 5, 1)))
