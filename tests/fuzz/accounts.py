@@ -64,7 +64,7 @@ def read_all(content: bytes, name: str, block_bytes: int) -> list[int]:
         for batch in read_batches(reader, route, contract):
             checked = check_batch(batch, route, contract, columns, size_of_rows, rejects.encode)
             assert checked.rows_staged + len(checked.rejects) == batch.height + len(batch.rejects)
-            covered += lines_in(batch)
+            covered += lines_in(batch, has_lines=not name.endswith(".parquet"))
     return sorted(covered)
 
 
@@ -73,7 +73,8 @@ def size_of_rows(frame: object) -> int:
     return len(encoded)
 
 
-def lines_in(batch: Batch) -> list[int]:
+def lines_in(batch: Batch, *, has_lines: bool) -> list[int]:
+    """has_lines: a row may go over several, and its text then holds their ends."""
     frames = [batch.frame] if batch.text_rows is None else [batch.frame, batch.text_rows]
     numbers = [line for frame in frames for line in frame["line_number"]]
     raws = batch.raw_texts(numbers)
@@ -81,6 +82,8 @@ def lines_in(batch: Batch) -> list[int]:
         *zip(numbers, raws, strict=True),
         *((each.line_number, require_storable(each).raw) for each in batch.rejects),
     ]
+    if not has_lines:
+        return [first for first, _ in firsts]
     return [line for first, raw in firsts for line in range(first, first + raw.count("\n") + 1)]
 
 
