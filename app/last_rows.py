@@ -8,13 +8,24 @@ promise: what memory is not meant for goes on, and the merge decides.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import numpy.typing as npt
 import polars as pl
 
 T = TypeVar("T")
 
+Keys = npt.NDArray[Any]
+
 MOST_HELD = 1 << 17
+NO_KEYS = (None, None)
+
+
+def increasing_keys(keys: Keys | None) -> tuple[Any, Any]:
+    """Gives the first and the last key where they increase from row to row; else NO_KEYS."""
+    if keys is None or not len(keys) or not (keys[1:] > keys[:-1]).all():
+        return NO_KEYS
+    return keys[0], keys[-1]
 
 
 class LastRows(Generic[T]):
@@ -32,7 +43,8 @@ class LastRows(Generic[T]):
 
     def take(self, rows: pl.DataFrame) -> T | None:
         """Takes the next rows, in file order; gives what is not held back, in any order."""
-        if not self._is_of_use or (self._held is None and self._differ(rows)):
+        increase = increasing_keys(rows[self._key].to_numpy()) != NO_KEYS
+        if not self._is_of_use or (self._held is None and increase):
             return self._form(rows)
         self._seen += rows.height
         together = rows if self._held is None else pl.concat([self._held, rows])
@@ -47,8 +59,3 @@ class LastRows(Generic[T]):
     def rest(self) -> T | None:
         """Gives what was held back to the end of the file."""
         return None if self._held is None else self._form(self._held)
-
-    def _differ(self, rows: pl.DataFrame) -> bool:
-        """Whether the keys increase from row to row, as in a file that was sorted by them."""
-        keys = rows[self._key]
-        return bool((keys[1:] > keys[:-1]).all())

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar, cast
 
-import numpy.typing as npt
 import polars as pl
 
 from app import contract as contracts
@@ -16,7 +15,7 @@ from app import threads
 from app.domain import Batch, Pipeline, Reject, Route, Tally
 from app.errors import FileError
 from app.files import disk_errors
-from app.last_rows import LastRows
+from app.last_rows import Keys, LastRows, increasing_keys
 from app.pieces import Cutter
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
@@ -26,7 +25,6 @@ from app.store.copy_format import Encoded, encode_rows
 from app.store.rejects import EncodedRejects, RejectSpool
 
 T = TypeVar("T")
-Keys = npt.NDArray[Any]
 Progress = Callable[[int], None]
 
 
@@ -91,13 +89,6 @@ def keys_of(frame: pl.DataFrame, pipeline: Pipeline) -> Keys | None:
     """Gives what tells the rows of one file apart, where the feed names it."""
     key = pipeline.month_key[1] if pipeline.month_key else pipeline.key
     return frame[key].to_numpy() if key else None
-
-
-def increasing_keys(keys: Keys | None) -> tuple[Any, Any]:
-    """Gives the first and the last key where they increase from row to row; else None twice."""
-    if keys is None or not len(keys) or not (keys[1:] > keys[:-1]).all():
-        return None, None
-    return keys[0], keys[-1]
 
 
 SmallFile = Sequence[CheckedBatch[Encoded]]

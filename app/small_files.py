@@ -11,13 +11,13 @@ import polars as pl
 
 from app import contract as contracts
 from app.domain import Batch, Merge, Route
+from app.last_rows import increasing_keys
 from app.readers import Reader
 from app.readers.panics import panics_as_errors
 from app.reading import (
     CheckedBatch,
     SmallFile,
     check_batch,
-    increasing_keys,
     keys_of,
     read_batches,
 )
